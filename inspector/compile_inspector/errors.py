@@ -1,0 +1,50 @@
+"""Every exception that this package raises on purpose.
+
+    InspectorError
+    ├── RecordingError            the recorder was asked for something out of order
+    │   ├── NotRecording          a session was asked for before the recorder was entered
+    │   └── StillRecording        ... or before it was left
+    ├── LogError                  a trace log could not be opened (also an OSError's message, translated)
+    │   ├── NotATraceLog          the file holds no trace record at all
+    │   └── SeveralRanks          a folder holds the logs of more than one rank
+    ├── TableAbsent               a table was asked for that this recording cannot have
+    └── DrawingError              graphviz failed or took too long
+"""
+
+from __future__ import annotations
+
+
+class InspectorError(Exception):
+    """The base of every error this package raises on purpose."""
+
+
+class RecordingError(InspectorError):
+    """The recorder was used out of order."""
+
+
+class NotRecording(RecordingError):  # noqa: N818
+    """A session was asked for before recording began."""
+
+
+class StillRecording(RecordingError):  # noqa: N818
+    """A finished session was asked for while recording goes on."""
+
+
+class LogError(InspectorError):
+    """A trace log could not be opened or read; the message names the file."""
+
+
+class NotATraceLog(LogError):  # noqa: N818
+    """The file was read to its end and holds no trace record."""
+
+
+class SeveralRanks(LogError):  # noqa: N818
+    """The folder holds logs of several ranks; the message lists the files to choose from."""
+
+
+class TableAbsent(InspectorError):  # noqa: N818
+    """The table does not exist in this recording; the message says why."""
+
+
+class DrawingError(InspectorError):
+    """Graphviz is missing, failed, or took longer than it was given."""

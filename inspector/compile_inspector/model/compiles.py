@@ -1,0 +1,87 @@
+"""Compiles: each time Dynamo turned a frame into code."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from compile_inspector.model.locations import Location
+
+Status = Literal["ok", "failed", "skipped", "unfinished"]
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """The Python function that was compiled."""
+
+    function: str
+    location: Location
+
+
+class Phase(msgspec.Struct, frozen=True):
+    """A span of a compile, as torch names it (``bytecode_tracing``, ``backend_compile``, …).
+
+    Attributes:
+        name: torch's name of the phase.
+        start_ns: From the start of the compile, nanoseconds.
+        elapsed_ns: Wall time, nanoseconds.
+        depth: How many phases it lies within.
+    """
+
+    name: str
+    start_ns: int
+    elapsed_ns: int
+    depth: int
+
+
+class CompileFailure(msgspec.Struct, frozen=True):
+    """Why a compile gave no code."""
+
+    type: str
+    message: str
+    location: Location | None = None
+
+
+class Restart(msgspec.Struct, frozen=True):
+    """An attempt that was thrown away, and why."""
+
+    attempt: int
+    reason: str
+
+
+class Compile(msgspec.Struct, frozen=True):
+    """One compile.
+
+    Attributes:
+        id: ``"0/1"``: frame and count. Where torch used an id again after a reset, ``"0/1#2"``.
+        frame: What was compiled; None where the record does not say.
+        trigger: The user's call that made it compile (the deepest frame of its stack outside torch and site-packages).
+        attempts: Tries it took; more than one after a graph break or a restart of the analysis.
+        restarts: The attempts before the one that shipped.
+        status: ``skipped``: Dynamo decided to leave the frame alone; ``unfinished``: the record ends inside it.
+        error: Only where it failed.
+        start_ns: Wall-clock start, nanoseconds since the epoch; None where unknown.
+        elapsed_ns: Wall time, nanoseconds; None where unknown.
+        phases: In order of start.
+        guard_count: Guards of the attempt that shipped; None where unknown.
+        node_count: Nodes of the Dynamo graph; None where there is none.
+        caches: ``"fx_graph: miss"``, …: one a lookup.
+        recovered: True where the compile happened before the recording and was rebuilt from what torch still held.
+        missing: What could not be recovered of it, None when nothing is missing.
+    """
+
+    id: str
+    frame: Frame | None
+    trigger: Location | None
+    attempts: int
+    restarts: tuple[Restart, ...]
+    status: Status
+    error: CompileFailure | None
+    start_ns: int | None
+    elapsed_ns: int | None
+    phases: tuple[Phase, ...]
+    guard_count: int | None
+    node_count: int | None
+    caches: tuple[str, ...]
+    recovered: bool = False
+    missing: str | None = None

@@ -1,0 +1,149 @@
+"""The tables of one recording: what every analysis and every view reads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar, overload
+
+import msgspec
+
+from compile_inspector.errors import TableAbsent
+from compile_inspector.model.breaks import GraphBreak
+from compile_inspector.model.caches import CacheLookup
+from compile_inspector.model.compiles import Compile
+from compile_inspector.model.environment import Environment
+from compile_inspector.model.files import TracedFile
+from compile_inspector.model.graph import Graph
+from compile_inspector.model.guards import Guard
+from compile_inspector.model.kernels import Kernel, OutputCode
+from compile_inspector.model.recompiles import Recompile
+from compile_inspector.model.records import Loss
+from compile_inspector.model.symbols import Dim, Specialization, Symbol
+
+Row = TypeVar("Row")
+Builder = Callable[[], "tuple[Any, ...] | None"]
+
+
+class Table(Generic[Row]):
+    """A named table of `Tables`: built by its builder on first read, then kept.
+
+    Reading gives a tuple of rows, or None where the recording cannot have the table (`Tables.absent` says why).
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, tables: None, owner: type) -> Table[Row]: ...
+    @overload
+    def __get__(self, tables: Tables, owner: type) -> tuple[Row, ...]: ...
+    def __get__(self, tables: Tables | None, owner: type) -> Table[Row] | tuple[Row, ...]:
+        return self if tables is None else tables.read(self.name)  # type: ignore[return-value]
+
+
+class Tables:
+    """Every table of one recording, frozen.
+
+    A table is built when it is first read; building is guarded by a lock, so that threads may read at once. Two are equal when all
+    their tables are.
+
+    Args:
+        environment: Where the recording was made.
+        builders: What builds each table, by name.
+        absent: Why a table is None, by name.
+    """
+
+    compiles = Table[Compile]()
+    graphs = Table[Graph]()
+    guards = Table[Guard]()
+    symbols = Table[Symbol]()
+    specializations = Table[Specialization]()
+    dims = Table[Dim]()
+    graph_breaks = Table[GraphBreak]()
+    recompiles = Table[Recompile]()
+    traced_files = Table[TracedFile]()
+    applied = Table[Any]()
+    ranges = Table[Any]()
+    violations = Table[Any]()
+    partitions = Table[Any]()
+    captures = Table[Any]()
+    kernels = Table[Kernel]()
+    output_code = Table[OutputCode]()
+    caches = Table[CacheLookup]()
+    findings = Table[Any]()
+    losses = Table[Loss]()
+
+    def __init__(
+        self, environment: Environment, builders: Mapping[str, Builder], *, absent: Mapping[str, str] | None = None
+    ) -> None:
+        self._environment = environment
+        self._builders = dict(builders)
+        self._absent = dict(absent or {})
+        self._built: dict[str, tuple[Any, ...] | None] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def environment(self) -> Environment:
+        """Where the recording was made."""
+        return self._environment
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The tables' names, in the order of this class."""
+        return tuple(name for name, value in vars(Tables).items() if isinstance(value, Table))
+
+    def read(self, name: str) -> tuple[Any, ...] | None:
+        """One table, built if need be; None where the recording cannot have it.
+
+        Raises:
+            KeyError: No table has this name.
+        """
+        if name not in self.names():
+            msg = f"no table is named {name!r}; there are {', '.join(self.names())}"
+            raise KeyError(msg)
+        with self._lock:
+            if name not in self._built:
+                builder = self._builders.get(name)
+                self._built[name] = None if builder is None else builder()
+            return self._built[name]
+
+    def why_absent(self, name: str) -> str | None:
+        """Why a table is None; None for one that is there."""
+        if self.read(name) is not None:
+            return None
+        return self._absent.get(name, "this version does not record it")
+
+    def rows(self, name: str) -> tuple[Any, ...]:
+        """One table's rows.
+
+        Raises:
+            TableAbsent: The recording cannot have it; the message says why.
+        """
+        rows = self.read(name)
+        if rows is None:
+            msg = f"there is no table of {name}: {self.why_absent(name)}"
+            raise TableAbsent(msg)
+        return rows
+
+    def to_dicts(self, name: str) -> list[dict[str, Any]]:
+        """One table as plain rows: dicts, lists, strings and numbers only; texts and graphs' nodes are left out.
+
+        Raises:
+            TableAbsent: The recording cannot have it.
+        """
+        return [msgspec.to_builtins(row, enc_hook=_plain) for row in self.rows(name)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tables):
+            return NotImplemented
+        return self.environment == other.environment and all(self.read(n) == other.read(n) for n in self.names())
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _plain(value: object) -> object:
+    return str(type(value).__name__)

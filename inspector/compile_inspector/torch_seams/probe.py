@@ -1,0 +1,97 @@
+"""What every seam needs: asking whether torch has a feature, patching it reversibly, counting faults.
+
+A seam is one file. It names the private parts of torch that it uses in `USES`, says with `probe()` whether this torch has them, and with
+`install(emit, faults)` begins to observe; what `install` returns ends it. Seams import one another not at all.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+
+class Capability(msgspec.Struct, frozen=True):
+    """Whether this torch lets a seam observe, and why not."""
+
+    available: bool
+    reason: str | None = None
+
+
+class Emit(Protocol):
+    """Writes one fact into torch's structured trace, as the artifact ``compile_inspector.<name>`` with a JSON payload."""
+
+    def __call__(self, name: str, payload: object, *, compile_id: object | None = None) -> None:
+        """Writes it; ``compile_id`` is torch's CompileId, the current one when None."""
+
+
+class Faults:
+    """Counts faults inside the inspector; they never reach the user's program."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def count(self, seam: str, error: BaseException) -> None:
+        """Counts one fault of a seam."""
+        what = f"{type(error).__name__}: {error}"[:500]
+        with self._lock:
+            self._counts[seam, what] = self._counts.get((seam, what), 0) + 1
+
+    def take(self) -> list[tuple[str, str, int]]:
+        """The faults since the last take: seam, what, how often."""
+        with self._lock:
+            taken = [(seam, what, count) for (seam, what), count in self._counts.items()]
+            self._counts.clear()
+        return taken
+
+
+Undo = Callable[[], None]
+
+
+def lookup(path: str) -> Any:
+    """The object at ``module:attribute.path``.
+
+    Raises:
+        AttributeError, ImportError: This torch does not have it.
+    """
+    module, _, attributes = path.partition(":")
+    found: Any = importlib.import_module(module)
+    for name in attributes.split(".") if attributes else ():
+        found = getattr(found, name)
+    return found
+
+
+def probe_names(paths: tuple[str, ...]) -> Capability:
+    """Available where each ``module:attribute`` exists."""
+    for path in paths:
+        try:
+            lookup(path)
+        except (ImportError, AttributeError) as error:
+            return Capability(available=False, reason=f"{path.replace(':', '.')} is not there ({error})")
+    return Capability(available=True)
+
+
+def patch(owner: Any, name: str, make: Callable[[Any], Any]) -> Undo:
+    """Replaces ``owner.name`` by ``make(original)``; the undo puts back exactly what was there.
+
+    Where someone else has wrapped it since, theirs is left alone; ``make``'s wrapper must check for itself that it is still wanted.
+    """
+    missing = object()
+    before = vars(owner).get(name, missing)
+    original = getattr(owner, name)
+    replacement = make(original)
+    setattr(owner, name, replacement)
+
+    def undo() -> None:
+        if vars(owner).get(name) is not replacement:
+            return
+        if before is missing:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, before)
+
+    return undo
