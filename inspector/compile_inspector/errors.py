@@ -1,14 +1,14 @@
 """Every exception that this package raises on purpose.
 
-    InspectorError
-    ├── RecordingError            the recorder was asked for something out of order
-    │   ├── NotRecording          a session was asked for before the recorder was entered
-    │   └── StillRecording        ... or before it was left
-    ├── LogError                  a trace log could not be opened (also an OSError's message, translated)
-    │   ├── NotATraceLog          the file holds no trace record at all
-    │   └── SeveralRanks          a folder holds the logs of more than one rank
-    ├── TableAbsent               a table was asked for that this recording cannot have
-    └── DrawingError              graphviz failed or took too long
+InspectorError
+├── RecordingError            the recorder was asked for something out of order
+│   ├── NotRecording          a session was asked for before the recorder was entered
+│   └── StillRecording        ... or before it was left
+├── LogError                  a trace log could not be opened (also an OSError's message, translated)
+│   ├── NotATraceLog          the file holds no trace record at all
+│   └── SeveralRanks          a folder holds the logs of more than one rank
+├── TableAbsent               a table was asked for that this recording cannot have
+└── DrawingError              graphviz failed or took too long
 """
 
 from __future__ import annotations
