@@ -39,7 +39,7 @@ def listen(handler: logging.Handler) -> Undo:
 
 
 def interned_files() -> list[tuple[str, int]]:
-    """torch's table of file names so far, which a handler attached late was never told."""
+    """Torch's table of file names so far, which a handler attached late was never told."""
     table: dict[str, int] = lookup("torch._logging.structured:INTERN_TABLE")
     return list(table.items())
 
