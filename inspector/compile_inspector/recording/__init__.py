@@ -1,0 +1,1 @@
+"""From records to tables: the live source, the file source, and `assemble`, which serves both."""
