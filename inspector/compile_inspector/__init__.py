@@ -13,8 +13,6 @@ this module imports neither torch nor IPython.
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,14 +51,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_HOMES})
-
-
-class _Package(ModuleType):
-    """This module: its function `record` stays in front of the subpackage of that name, which importing would put in its place."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name == "record" and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -21,8 +21,8 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """Chromium, running."""
+    """Chromium, running for one module: while it does, playwright holds an event loop open, in which IPython cannot await."""
     with lab.launched(chromium) as running:
         yield running

@@ -59,21 +59,21 @@ class CompileInspector(Settings):
 
     watch: Watch
 
-    @cell_magic("inspect")  # pyright: ignore[reportUntypedFunctionDecorator]
+    @cell_magic("inspect")
     @no_var_expand
-    @magic_arguments("%%inspect")
+    @magic_arguments("%%inspect")  # pyright: ignore[reportUntypedFunctionDecorator]
     @options
     def inspect_cell(self, line: str, cell: str) -> None:
         """Record a cell: what torch compiled while it ran, shown below it."""
         arguments = parse_argstring(self.inspect_cell, line)
         self._recorded(arguments, lambda: run_cell(self.ip, cell))
 
-    @line_magic  # pyright: ignore[reportUntypedFunctionDecorator]
+    @line_magic
     @no_var_expand
     @output_can_be_silenced
-    @magic_arguments()
+    @magic_arguments()  # pyright: ignore[reportUntypedFunctionDecorator]
     @options
-    @argument("expression", nargs="*", help="What to run and record.")
+    @argument("expression", nargs="*", help="What to run and record.")  # pyright: ignore[reportUntypedFunctionDecorator]
     def inspect(self, line: str) -> Any:
         """Record one expression, and give its value: ``y = %inspect model(x)``."""
         split = _end_of_options(line)
@@ -87,12 +87,10 @@ class CompileInspector(Settings):
             raise UsageError(msg)
         return self._recorded(arguments, lambda: run_expression(self.ip, expression))
 
-    @line_magic  # pyright: ignore[reportUntypedFunctionDecorator]
+    @line_magic
     @no_var_expand
-    @magic_arguments()
-    @argument(
-        "action", nargs="?", choices=ACTIONS, default="status", help="on, off, status (the default) or reset."
-    )
+    @magic_arguments()  # pyright: ignore[reportUntypedFunctionDecorator]
+    @argument("action", nargs="?", choices=ACTIONS, default="status", help="What to do.")  # pyright: ignore[reportUntypedFunctionDecorator]
     def inspector(self, line: str) -> None:
         """Record every cell: a line appears under each one that compiled something.
 
