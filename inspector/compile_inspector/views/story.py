@@ -38,7 +38,7 @@ class Sentence(msgspec.Struct, frozen=True):
 
 def sentences(tables: Tables) -> Iterable[Sentence]:
     """What compiled, what failed, recompiled and broke and why, what the dims became; the longest lists cut, with a count."""
-    compiles = rows_of(tables, "compiles")
+    compiles = recorded_compiles(tables)
     if not compiles:
         yield Sentence(f"{NOTHING} {NOTHING_HINT}", "plain", None)
     yield from _first(_functions(compiles), "compiles")
@@ -49,7 +49,7 @@ def sentences(tables: Tables) -> Iterable[Sentence]:
         yield Sentence(dims_sentence(dims), "plain", "dims")
     if lookups := rows_of(tables, "caches"):
         yield Sentence(f"Caches: {cache_counts(lookups)}.", "plain", "caches")
-    earlier = [compiled for compiled in compiles if compiled.recovered]
+    earlier = [compiled for compiled in rows_of(tables, "compiles") if compiled.recovered]
     if earlier:
         yield Sentence(
             f"{count(len(earlier), 'compile')} happened before the recording and {_was(earlier)} rebuilt.",
@@ -64,6 +64,11 @@ def sentences(tables: Tables) -> Iterable[Sentence]:
 def rows_of(tables: Tables, name: str) -> tuple[Any, ...]:
     """A table's rows; none where it is absent."""
     return tables.read(name) or ()
+
+
+def recorded_compiles(tables: Tables) -> tuple[Compile, ...]:
+    """The compiles that happened within the recording: without those from before it, which were only rebuilt."""
+    return tuple(compiled for compiled in rows_of(tables, "compiles") if not compiled.recovered)
 
 
 def compile_ns(compiles: Iterable[Compile]) -> int:

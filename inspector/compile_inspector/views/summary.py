@@ -8,7 +8,15 @@ import msgspec
 
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.columns import COLUMNS, title_of
-from compile_inspector.views.story import NOTHING, Sentence, Tone, compile_ns, rows_of, sentences
+from compile_inspector.views.story import (
+    NOTHING,
+    Sentence,
+    Tone,
+    compile_ns,
+    recorded_compiles,
+    rows_of,
+    sentences,
+)
 from compile_inspector.views.words import count, duration, visible
 
 
@@ -76,7 +84,7 @@ def not_recorded(tables: Tables) -> tuple[Absence, ...]:
 
 
 def _facts(tables: Tables) -> tuple[Fact, ...]:
-    compiles = rows_of(tables, "compiles")
+    compiles = recorded_compiles(tables)
     recompiles, breaks = rows_of(tables, "recompiles"), rows_of(tables, "graph_breaks")
     failed = sum(compiled.status == "failed" for compiled in compiles)
     losses = sum(loss.count for loss in rows_of(tables, "losses"))
@@ -106,7 +114,7 @@ def _fact(key: str, number: int, noun: str, tone: Tone, table: str) -> Fact:
 
 
 def _headline(tables: Tables, facts: tuple[Fact, ...]) -> str:
-    compiles = rows_of(tables, "compiles")
+    compiles = recorded_compiles(tables)
     if not compiles and not any(
         fact.value != "0" for fact in facts if fact.key in {"recompiles", "graph_breaks", "losses"}
     ):

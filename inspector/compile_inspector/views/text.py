@@ -29,6 +29,7 @@ from compile_inspector.views.story import (
     guard_counts,
     kernel_counts,
     newest_dims,
+    recorded_compiles,
     rows_of,
 )
 from compile_inspector.views.summary import Absence, summarise
@@ -199,8 +200,13 @@ def _with_line(dim: Dim) -> Dim:
 
 
 def _compiles(tables: Tables) -> Iterator[RenderableType]:
-    compiles = rows_of(tables, "compiles")
+    compiles = recorded_compiles(tables)
     yield from _table("compiles", _COMPILES, compiles)
+    earlier = len(rows_of(tables, "compiles")) - len(compiles)
+    if earlier:
+        yield Text(
+            f"and {count(earlier, 'compile')} from before the recording: session.compiles", style="dim"
+        )
     partial = [compiled for compiled in compiles if compiled.missing]
     for compiled in partial[:_NOTES]:
         yield Text(one_line(f"{compiled.id}: not recovered: {compiled.missing}", 200), style="dim")

@@ -52,7 +52,9 @@ function compiles(session: Session): Child {
   if (table.count === 0) return null;
   const times = table.column("elapsed_ns");
   const most = Math.max(...session.wire.timelines.map(({ elapsed_ns: ns }) => ns ?? 0), 1);
-  const rows = [...table.sort(table.select(""), "elapsed_ns", "descending")].slice(0, MOST);
+  const here = [...table.sort(table.select(""), "elapsed_ns", "descending")].filter((row) => table.text("recovered", row) === "live");
+  if (here.length === 0) return null;
+  const rows = here.slice(0, MOST);
   const lines = rows.map((row) => {
     const timeline = session.wire.timelines[row];
     const ns = Number(times?.value(row) ?? 0);
@@ -66,7 +68,7 @@ function compiles(session: Session): Child {
       h("td", { class: "end" }, ns > 0 ? duration(ns) : h("span", { class: "dim" }, "unknown")),
     );
   });
-  return block("Compiles, the longest first", session, "compiles", table.count - rows.length, h("table", { class: "lines" }, h("tbody", {}, ...lines)));
+  return block("Compiles, the longest first", session, "compiles", here.length - rows.length, h("table", { class: "lines" }, h("tbody", {}, ...lines)));
 }
 
 function bar(phases: Table, ns: number, most: number): HTMLElement {
