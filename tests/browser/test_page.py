@@ -89,7 +89,7 @@ def test_the_headline_and_the_story_come_first(opened: Opened, tmp_path: Path) -
     """The head counts what matters, and the first tab says what was compiled, what recompiled and why."""
     page = opened.open(sample_tables(), tmp_path / "page.html", title="training")
     expect(page.locator("h2")).to_have_text("training")
-    assert page.locator(".fact").all_inner_texts()[0].split() == ["6", "compiles"]
+    assert page.locator(".fact").all_inner_texts()[0].split() == ["5", "compiles"]
     overview = panel(page, "overview")
     expect(overview).to_contain_text("forward (model.py:31) was compiled 3 times")
     expect(overview.locator(".reason").first).to_contain_text("L['self'].scale")
