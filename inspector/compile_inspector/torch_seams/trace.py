@@ -39,9 +39,14 @@ def listen(handler: logging.Handler) -> Undo:
 
 
 def interned_files() -> list[tuple[str, int]]:
-    """torch's table of file names so far, which a handler attached late was never told."""
+    """Torch's table of file names so far, which a handler attached late was never told."""
     table: dict[str, int] = lookup("torch._logging.structured:INTERN_TABLE")
     return list(table.items())
+
+
+def heard() -> bool:
+    """Whether anybody listens now: what is costly to say need not be worked out for nobody."""
+    return bool(logging.getLogger("torch.__trace").handlers)
 
 
 def emit(name: str, payload: object, *, compile_id: Any = None) -> None:
