@@ -1,0 +1,1 @@
+"""What can be learnt from tables: pure functions, no torch, no recorder, nothing drawn."""

@@ -15,11 +15,16 @@ class KeyComponent(msgspec.Struct, frozen=True):
 
 
 class KeyDifference(msgspec.Struct, frozen=True):
-    """A part of the key in which a miss differs from the nearest earlier lookup."""
+    """A part of the key in which a miss differs from the nearest earlier lookup.
+
+    Attributes:
+        was: Its value there, of a long one the first line that differs; None where that key had no such part.
+        now: Its value in the miss; None where its key has no such part.
+    """
 
     component: str
-    was: str
-    now: str
+    was: str | None
+    now: str | None
 
 
 class CacheLookup(msgspec.Struct, frozen=True):
@@ -30,7 +35,8 @@ class CacheLookup(msgspec.Struct, frozen=True):
         outcome: ``hit``, ``miss`` or ``bypass``.
         key: The key; None on a bypass.
         components: The parts the key was made of; empty where torch wrote none.
-        differs: For a miss: what differs from the nearest lookup before it in the recording.
+        differs: For a miss: what differs from the nearest lookup before it in the recording: the one with the fewest differing parts
+            among the last 64 in the same cache, the latest of several; empty for the first.
         reason: Why it was bypassed, None otherwise.
     """
 

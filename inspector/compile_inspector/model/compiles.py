@@ -24,7 +24,7 @@ class Phase(msgspec.Struct, frozen=True):
     Attributes:
         name: torch's name of the phase.
         start_ns: From the start of the compile, nanoseconds.
-        elapsed_ns: Wall time, nanoseconds.
+        elapsed_ns: Wall time, nanoseconds; of a phase whose end is not recorded, up to the compile's last event.
         depth: How many phases it lies within.
     """
 
@@ -61,7 +61,7 @@ class Compile(msgspec.Struct, frozen=True):
         status: ``skipped``: Dynamo decided to leave the frame alone; ``unfinished``: the record ends inside it.
         error: Only where it failed.
         start_ns: Wall-clock start, nanoseconds since the epoch; None where unknown.
-        elapsed_ns: Wall time, nanoseconds; None where unknown.
+        elapsed_ns: Wall time of Dynamo's compile of the frame, nanoseconds; a backward compiled later is not in it. None where unknown.
         phases: In order of start.
         guard_count: Guards of the attempt that shipped; None where unknown.
         node_count: Nodes of the Dynamo graph; None where there is none.

@@ -7,11 +7,32 @@ from typing import Literal
 
 import msgspec
 
-from compile_inspector.model.graph_text import parse_graph
+from compile_inspector.model.graph_text import Parsed, parse_graph
 from compile_inspector.model.nodes import GraphNode, NodeOrigin
 from compile_inspector.model.text import Text
 
 Stage = Literal["dynamo", "pre_grad", "joint", "forward", "backward", "inference", "post_grad"]
+Direction = Literal["forward", "backward", "inference"]
+
+
+class Ancestor:
+    """The Dynamo graph that a later stage was lowered from; not a row of its own."""
+
+    __slots__ = ("graph",)
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    @property
+    def parsed(self) -> Parsed:
+        """The graph as it was read."""
+        return self.graph._parsed  # pyright: ignore[reportPrivateUsage]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Ancestor) and self.graph == other.graph
+
+    def __hash__(self) -> int:
+        return hash((self.graph.compile_id, self.graph.stage, self.graph.name))
 
 
 class Graph(msgspec.Struct, frozen=True, dict=True):
@@ -23,9 +44,12 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
         compile_id: The compile it belongs to.
         stage: Where in the compiler it was printed.
         name: torch's name of the record (``before_pre_grad_graph``, …): tells apart graphs of one stage.
-        text: torch's printout: valid Python.
+        text: torch's printout.
         origins: By node name: exact module paths, where the recording has them; empty for a foreign log.
         kernels_of: By node name: the kernels it became.
+        direction: Which pass it computes; None for stages before the passes were told apart.
+        cells: Notebook cells of the recording: temporary file name to the number in ``In [n]``.
+        ancestor: The Dynamo graph it was lowered from, None for that graph itself and where it was not recorded.
     """
 
     compile_id: str
@@ -34,17 +58,27 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
     text: Text
     origins: tuple[tuple[str, NodeOrigin], ...] = ()
     kernels_of: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    direction: Direction | None = None
+    cells: tuple[tuple[str, int], ...] = ()
+    ancestor: Ancestor | None = None
 
     @cached_property
-    def _parsed(self) -> tuple[tuple[GraphNode, ...], str | None]:
-        return parse_graph(self.text.read(), dict(self.origins), dict(self.kernels_of))
+    def _parsed(self) -> Parsed:
+        return parse_graph(
+            self.text.read(),
+            dict(self.origins),
+            dict(self.kernels_of),
+            cells=dict(self.cells),
+            source=None if self.ancestor is None else self.ancestor.parsed,
+            backward=self.direction == "backward",
+        )
 
     @property
     def nodes(self) -> tuple[GraphNode, ...]:
         """In the order of the printout; what could be read of it where the text is damaged."""
-        return self._parsed[0]
+        return self._parsed.nodes
 
     @property
     def problem(self) -> str | None:
         """Why nodes are missing, None when all were read."""
-        return self._parsed[1]
+        return self._parsed.problem

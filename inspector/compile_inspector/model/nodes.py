@@ -11,7 +11,7 @@ from compile_inspector.model.locations import Location
 Op = Literal["placeholder", "get_attr", "call_function", "call_method", "call_module", "output"]
 
 
-class GraphNode(msgspec.Struct, frozen=True):
+class GraphNode(msgspec.Struct, frozen=True, gc=False):
     """One node.
 
     Attributes:
@@ -51,7 +51,7 @@ class GraphNode(msgspec.Struct, frozen=True):
     args: str = ""
 
 
-class NodeOrigin(msgspec.Struct, frozen=True):
+class NodeOrigin(msgspec.Struct, frozen=True, gc=False):
     """What a recorder saw of one node that its printout does not say."""
 
     module_path: str | None

@@ -49,8 +49,8 @@ class Tables:
     their tables are.
 
     Args:
-        environment: Where the recording was made.
         builders: What builds each table, by name.
+        environment: Where the recording was made.
         absent: Why a table is None, by name.
     """
 
@@ -75,7 +75,11 @@ class Tables:
     losses = Table[Loss]()
 
     def __init__(
-        self, environment: Environment, builders: Mapping[str, Builder], *, absent: Mapping[str, str] | None = None
+        self,
+        builders: Mapping[str, Builder],
+        *,
+        environment: Environment = Environment(),  # noqa: B008 - frozen
+        absent: Mapping[str, str] | None = None,
     ) -> None:
         self._environment = environment
         self._builders = dict(builders)
@@ -127,12 +131,12 @@ class Tables:
         return rows
 
     def to_dicts(self, name: str) -> list[dict[str, Any]]:
-        """One table as plain rows: dicts, lists, strings and numbers only; texts and graphs' nodes are left out.
+        """One table as plain rows: dicts, tuples, strings, numbers and None only; None also stands for long texts, and nodes are left out.
 
         Raises:
             TableAbsent: The recording cannot have it.
         """
-        return [msgspec.to_builtins(row, enc_hook=_plain) for row in self.rows(name)]
+        return [msgspec.to_builtins(row, enc_hook=_left_out) for row in self.rows(name)]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
@@ -140,10 +144,12 @@ class Tables:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tables):
             return NotImplemented
-        return self.environment == other.environment and all(self.read(n) == other.read(n) for n in self.names())
+        return self.environment == other.environment and all(
+            self.read(n) == other.read(n) for n in self.names()
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
 
-def _plain(value: object) -> object:
-    return str(type(value).__name__)
+def _left_out(_: object) -> None:
+    return None

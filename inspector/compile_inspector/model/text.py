@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 import zlib
 from pathlib import Path
 
@@ -48,49 +50,114 @@ class HeldText(Text):
 
 
 class CompressedText(Text):
-    """A text kept in memory, compressed with zlib."""
+    """A text kept in memory, compressed with zlib.
+
+    Args:
+        text: The text; or its UTF-8 bytes, already compressed with zlib.
+    """
 
     __slots__ = ("_data",)
 
-    def __init__(self, text: str) -> None:
-        self._data = zlib.compress(text.encode("utf-8", "surrogatepass"), 1)
+    def __init__(self, text: str | bytes) -> None:
+        if isinstance(text, str):
+            text = zlib.compress(text.encode("utf-8", "surrogatepass"), 1)
+        self._data = text
 
     def read(self) -> str:
         """The whole text, decompressed anew on each call."""
-        return zlib.decompress(self._data).decode("utf-8", "surrogatepass")
+        return decoded(zlib.decompress(self._data))
+
+
+class LogFile:
+    """A log that stays open for as long as a text of it may be asked for.
+
+    It goes on reading the same file when another one is put in its place, so a log may be saved over.
+
+    Args:
+        path: The log.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+
+    __slots__ = ("__weakref__", "_descriptor", "path")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, self._descriptor)
+
+    def read(self, start: int, size: int) -> bytes:
+        """Up to ``size`` bytes from an offset; fewer where the file ends."""
+        if hasattr(os, "pread"):
+            return os.pread(self._descriptor, size, start)
+        with self.path.open("rb") as file:
+            file.seek(start)
+            return file.read(size)
+
+    def read_exactly(self, start: int, size: int) -> bytes:
+        """``size`` bytes from an offset.
+
+        Raises:
+            OSError: The file has become shorter.
+        """
+        pieces: list[bytes] = []
+        while size and (piece := self.read(start, size)):
+            pieces.append(piece)
+            start += len(piece)
+            size -= len(piece)
+        if size:
+            msg = f"{self.path} has become shorter since it was opened"
+            raise OSError(msg)
+        return b"".join(pieces)
 
 
 class FileText(Text):
     """The tab-indented lines of a trace log between two byte offsets.
 
     Args:
-        path: The log; it must stay where it is for as long as the text may be read.
+        file: The log.
         start: Offset of the first byte, in bytes.
         end: Offset behind the last byte, in bytes.
+        crlf: Whether the log's lines end in a carriage return and a line feed.
     """
 
-    __slots__ = ("_end", "_path", "_start")
+    __slots__ = ("_crlf", "_end", "_file", "_start")
 
-    def __init__(self, path: Path, start: int, end: int) -> None:
-        self._path = path
+    def __init__(self, file: LogFile, start: int, end: int, *, crlf: bool = False) -> None:
+        self._file = file
         self._start = start
         self._end = end
+        self._crlf = crlf
 
     def read(self) -> str:
         """The whole text, read anew on each call, without the tabs torch puts before each line."""
-        with self._path.open("rb") as file:
-            file.seek(self._start)
-            raw = file.read(self._end - self._start)
-        return unindent(raw)
+        return unindent(self._file.read_exactly(self._start, self._end - self._start), crlf=self._crlf)
 
 
-def unindent(raw: bytes) -> str:
+def unindent(raw: bytes, *, crlf: bool = False) -> str:
     """A payload's text from its tab-indented lines; bytes that are not UTF-8 become U+FFFD."""
-    text = raw.decode("utf-8", "replace")
-    if text.endswith("\n"):
-        text = text[:-1]
-    text = text.removeprefix("\t")
-    return text.replace("\n\t", "\n")
+    return decoded(unindented(raw, crlf=crlf))
+
+
+def unindented(raw: bytes, *, crlf: bool = False) -> bytes:
+    """A payload's bytes from its tab-indented lines: the text torch made its checksum of."""
+    if crlf:
+        raw = raw.replace(b"\r\n", b"\n")
+    start = 1 if raw.startswith(b"\t") else 0
+    end = len(raw) - 1 if raw.endswith(b"\n") else len(raw)
+    return raw[start:end].replace(b"\n\t", b"\n")
+
+
+def decoded(raw: bytes) -> str:
+    """Text from UTF-8; lone surrogates are kept, other bytes that are not UTF-8 become U+FFFD."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        try:
+            return raw.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            return raw.decode("utf-8", "replace")
 
 
 def hold(text: str) -> Text:

@@ -1,0 +1,1 @@
+"""The IPython extension: events and magics over the public interface."""

@@ -31,22 +31,25 @@ class Emit(Protocol):
 class Faults:
     """Counts faults inside the inspector; they never reach the user's program."""
 
+    DISTINCT = 1000
+    """Kinds of fault that are told apart; what comes after is counted together."""
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[tuple[str, str], int] = {}
 
     def count(self, seam: str, error: BaseException) -> None:
         """Counts one fault of a seam."""
-        what = f"{type(error).__name__}: {error}"[:500]
+        key = (seam, f"{type(error).__name__}: {error}"[:500])
         with self._lock:
-            self._counts[seam, what] = self._counts.get((seam, what), 0) + 1
+            if key not in self._counts and len(self._counts) >= self.DISTINCT:
+                key = (seam, "other faults")
+            self._counts[key] = self._counts.get(key, 0) + 1
 
-    def take(self) -> list[tuple[str, str, int]]:
-        """The faults since the last take: seam, what, how often."""
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How often each fault has happened since the process began: by seam and message."""
         with self._lock:
-            taken = [(seam, what, count) for (seam, what), count in self._counts.items()]
-            self._counts.clear()
-        return taken
+            return dict(self._counts)
 
 
 Undo = Callable[[], None]

@@ -1,0 +1,201 @@
+"""What users hold: `record`, `inspect`, `load`, and the `Session` they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compile_inspector.errors import InspectorError
+from compile_inspector.model.environment import Environment
+from compile_inspector.model.records import Record
+from compile_inspector.model.tables import Tables
+from compile_inspector.recording import recorder as recorders
+from compile_inspector.views.cells import cell_numbers
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+    from compile_inspector.views.graph_drawing import Drawing
+
+
+class Session(Tables):
+    """One recording: its tables, and what can be done with them.
+
+    Tables are tuples of frozen values, read by name (``session.guards``); each is built when it is first read. In a notebook a session
+    shows itself; ``print(session)`` gives its summary as text.
+
+    Attributes:
+        name: What it was called when recorded, or the log's file name; None where it has no name.
+        result: What the inspected call returned (`inspect`); None otherwise. Never saved.
+    """
+
+    def __init__(
+        self,
+        tables: Callable[[], Tables],
+        records: Callable[[], Sequence[Record]],
+        *,
+        name: str | None = None,
+        result: Any = None,
+    ) -> None:
+        super().__init__({table: partial(_read, tables, table) for table in Tables.names()})
+        self._tables = tables
+        self._records = records
+        self.name = name
+        self.result = result
+
+    @property
+    def environment(self) -> Environment:
+        """Where it was recorded."""
+        return self._tables().environment
+
+    def why_absent(self, name: str) -> str | None:
+        """Why a table is None; None for one that is there."""
+        return self._tables().why_absent(name)
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Writes a torch trace log with everything in it; compressed where the name ends in ``.gz``.
+
+        `load` gives an equal session back, and other tools for torch's trace logs open it too.
+        """
+        from compile_inspector.recording.trace_writer import write_log
+
+        return write_log(self._records(), Path(path))
+
+    def to_html(self, path: str | PathLike[str] | None = None) -> str:
+        """The session as one interactive HTML page that needs nothing else, no network either; also written to ``path`` if given."""
+        from compile_inspector.views.page import to_html
+
+        page = to_html(self, title=self.name)
+        if path is not None:
+            Path(path).write_text(page, encoding="utf-8")
+        return page
+
+    def graph(self, compile_id: str | None = None, stage: str | None = None) -> Drawing:
+        """The graph of one compile, drawn.
+
+        Args:
+            compile_id: ``"0/1"``; the first compile that has a graph when None.
+            stage: ``dynamo``, ``forward``, ``post_grad``, …; the compile's first when None.
+
+        Raises:
+            InspectorError: There is no such graph; the message lists those that there are.
+        """
+        from compile_inspector.views.graph_drawing import draw
+
+        for graph in self.graphs:
+            if compile_id in (None, graph.compile_id) and stage in (None, graph.stage):
+                return draw(graph)
+        there = ", ".join(f"{graph.compile_id} {graph.stage}" for graph in self.graphs) or "none at all"
+        msg = f"no graph of compile {compile_id or 'any'} at stage {stage or 'any'}; there are: {there}"
+        raise InspectorError(msg)
+
+    def __str__(self) -> str:
+        from compile_inspector.views.text import print_text
+
+        return print_text(self)
+
+    def __repr__(self) -> str:
+        named = f" {self.name!r}" if self.name else ""
+        return f"<Session{named}: {len(self.compiles)} compiles, {len(self.recompiles)} recompiles>"
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from compile_inspector.views.text import render_text
+
+        yield from render_text(self)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        from compile_inspector.views.display import mimebundle
+
+        return mimebundle(self)
+
+    def _ipython_display_(self) -> None:
+        from compile_inspector.views.display import display_session
+
+        display_session(self)
+
+
+def _read(tables: Callable[[], Tables], name: str) -> tuple[Any, ...] | None:
+    return tables().read(name)
+
+
+class Recorder(recorders.Recorder):
+    """Records every compile of the process between ``with`` and its end; see `record`."""
+
+    def __init__(self, name: str | None = None, *, provenance: bool = False) -> None:
+        super().__init__(provenance=provenance, name_cells=cell_numbers)
+        self.name = name
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """What was recorded.
+
+        Raises:
+            NotRecording: Recording has not begun.
+            StillRecording: It goes on.
+        """
+        finished = self.recording
+        if self._session is None:
+            self._session = _session(finished, self.name)
+        return self._session
+
+    def snapshot(self) -> Session:
+        """What has been recorded up to now, while recording goes on.
+
+        Raises:
+            NotRecording: Recording has not begun.
+        """
+        return _session(self.so_far(), self.name)
+
+
+def _session(recorded: recorders.Recording, name: str | None, result: Any = None) -> Session:
+    return Session(recorded.tables, recorded.records, name=name, result=result)
+
+
+def record(name: str | None = None, *, provenance: bool = False) -> Recorder:
+    """A recorder: every compile of this process, of any thread, is recorded within its ``with`` block.
+
+        with ci.record() as recorder:
+            compiled(x)
+        recorder.session.recompiles
+
+    Args:
+        name: Shown as the session's title.
+        provenance: Also record which graph nodes each generated kernel was made of. This changes the key of Inductor's cache, so code
+            that was compiled without it compiles again.
+    """
+    return Recorder(name, provenance=provenance)
+
+
+def inspect(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Session:
+    """Records one call; ``session.result`` holds what it returned.
+
+    Raises:
+        Exception: Whatever the call raises, unchanged; nothing is recorded then.
+    """
+    with Recorder(getattr(function, "__name__", type(function).__name__)) as recorder:
+        result = function(*args, **kwargs)
+    return _session(recorder.recording, recorder.name, result)
+
+
+def load(path: str | PathLike[str]) -> Session:
+    """A session from a torch trace log: one that `Session.save` wrote, or any that torch wrote under ``TORCH_TRACE``.
+
+    Args:
+        path: A log, plain or ``.gz``, or a folder with the log of one rank. A plain log must stay in place while the session is used:
+            long texts are read from it when asked for.
+
+    Raises:
+        NotATraceLog: It holds no trace record.
+        SeveralRanks: The folder holds logs of several ranks; the message lists them.
+        LogError: It cannot be read.
+    """
+    from compile_inspector.recording.assemble import assemble
+    from compile_inspector.recording.trace_file import read_log
+
+    log = read_log(Path(path))
+    tables = assemble(log.records, losses=log.losses, path=str(log.path))
+    return Session(lambda: tables, lambda: log.records, name=log.path.name)

@@ -1,0 +1,108 @@
+"""Reads torch's readable printout of an FX graph.
+
+The printout is one statement a line, with the user's line in a comment above and the value's type in a quoted annotation. It is read line
+by line, never evaluated and never parsed as Python: it stays readable where a representation in it is no Python (``<function f at 0x…>``,
+``class <lambda>``) or the text is damaged, and reading takes time in proportion to the text, however deeply its expressions nest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from compile_inspector.model.graph_reader import GraphReader
+from compile_inspector.model.graph_types import RawNode
+from compile_inspector.model.locations import Location
+from compile_inspector.model.module_paths import Owner, guessed_owners, inherited_owners, owner_of_stored
+from compile_inspector.model.nodes import GraphNode, NodeOrigin
+
+
+class Parsed(NamedTuple):
+    """A graph that was read.
+
+    Attributes:
+        nodes: In order.
+        problem: A sentence that says which lines are missing, None where none are.
+        printed: The line that the printout itself gives for each node.
+    """
+
+    nodes: tuple[GraphNode, ...]
+    problem: str | None
+    printed: tuple[Location | None, ...]
+
+
+def parse_graph(
+    text: str,
+    origins: Mapping[str, NodeOrigin],
+    kernels_of: Mapping[str, tuple[str, ...]],
+    *,
+    cells: Mapping[str, int] | None = None,
+    source: Parsed | None = None,
+    backward: bool = False,
+) -> Parsed:
+    """The nodes of a graph, and what could not be read of it.
+
+    Nodes of the graphs that higher-order operators call are named with a path: ``cond_true_0.sin``.
+
+    Args:
+        text: torch's printout.
+        origins: Exact module paths and lines, by node name; where there are none, paths are guessed (`module_paths`).
+        kernels_of: Names of kernels, by node name.
+        cells: Notebook cells: temporary file name to the number in ``In [n]``.
+        source: The Dynamo graph, for a later stage.
+        backward: Whether this is a backward graph.
+    """
+    reader = GraphReader(text, cells or {})
+    reader.read()
+    raw = reader.nodes
+    users: dict[str, dict[str, None]] = {node.name: {} for node in raw}
+    for node in raw:
+        for name in node.inputs:
+            users[name][node.name] = None
+    owners = _owners(raw, origins, source, backward=backward)
+    nodes = tuple(
+        _finished(node, users[node.name], owners.get(node.name, _UNKNOWN), kernels_of) for node in raw
+    )
+    return Parsed(nodes, reader.problem(), tuple(node.location for node in raw))
+
+
+_UNKNOWN: Owner = (None, None, None)
+
+
+def _owners(
+    raw: Sequence[RawNode], origins: Mapping[str, NodeOrigin], source: Parsed | None, *, backward: bool
+) -> dict[str, Owner]:
+    if not origins:
+        if source is None:
+            return guessed_owners(raw)
+        return inherited_owners(raw, source.nodes, source.printed, last=backward)
+    owners = {name: (of.module_path, of.module_class, of.location) for name, of in origins.items()}
+    for node in raw:
+        if node.op == "placeholder":
+            owners[node.name] = owner_of_stored(node) or _UNKNOWN
+    return owners
+
+
+def _finished(
+    raw: RawNode, users: Mapping[str, None], owner: Owner, kernels_of: Mapping[str, tuple[str, ...]]
+) -> GraphNode:
+    dtype, shape, stride, device, value = raw.annotation
+    path, class_name, location = owner
+    return GraphNode(
+        raw.name,
+        raw.op,
+        raw.target,
+        raw.inputs,
+        tuple(users),
+        dtype,
+        shape,
+        stride,
+        device,
+        value,
+        location or raw.location,
+        path,
+        class_name,
+        None,
+        kernels_of.get(raw.name, ()),
+        raw.args,
+    )

@@ -1,0 +1,257 @@
+"""Which module made a node, where the recording does not say: from parameters' names, and along the user's lines of an earlier stage.
+
+What is found so is the true module or one around it: between two nodes that read parameters, only what both lie in is claimed.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+
+from compile_inspector.model.graph_types import RawNode
+from compile_inspector.model.locations import Location
+from compile_inspector.model.nodes import GraphNode
+
+Path = tuple[str, ...]
+Owner = tuple[str | None, str | None, Location | None]
+"""A module's path, its class, and the user's line where that is known better than from the printout."""
+
+_STORED = re.compile(r"_?(?:parameters|buffers)_")
+_LOWERED = re.compile(r"(?:primals_(\d+)|arg(\d+)_1)")
+_STEP = 60
+"""How far a node whose line stands once in the Dynamo graph moves the place from where the next one is sought: what a backward graph
+computes again (RoPE's sine) is far from where it is used."""
+_REACH = 30
+"""How many lines above a module's arithmetic on a parameter its function is taken to reach."""
+_QUIET = ("placeholder", "get_attr", "output")
+
+
+def owner_of_parameter(name: str) -> Path | None:
+    """``("layers", "0", "fc")`` of ``L_self_modules_layers_modules_0_modules_fc_parameters_weight_``; None for what is no parameter."""
+    stem = name.lstrip("*")
+    if stem[:2].lower() not in ("l_", "g_"):
+        return None
+    stored = [found.start() for found in _STORED.finditer(stem)]
+    if not stored:
+        return None
+    root, *modules = stem[2 : stored[-1]].split("_modules_")
+    return (*(() if root == "self" else (root,)), *modules)
+
+
+def is_parameter(name: str) -> bool:
+    """Whether a placeholder's target is a parameter's or a buffer's, by its name."""
+    return owner_of_parameter(name) is not None
+
+
+def guessed_owners(nodes: Sequence[RawNode]) -> dict[str, Owner]:
+    """Owners by node name, from the parameters that nodes read."""
+    holders = {node.name: path for node in nodes if (path := _held(node)) is not None}
+    calls = [node for node in nodes if node.op not in _QUIET]
+    anchors = [_called(node, holders) for node in calls]
+    if not any(anchors):
+        return {}
+    paths = _between(calls, _spread(calls, anchors))
+    owners: dict[str, Owner] = {name: (".".join(path) or None, None, None) for name, path in holders.items()}
+    owners.update(
+        (node.name, (".".join(path), None, None)) for node, path in zip(calls, paths, strict=True) if path
+    )
+    return owners
+
+
+def _spread(calls: Sequence[RawNode], anchors: Sequence[Path | None]) -> list[Path | None]:
+    """Gives a module the nodes right before its own arithmetic on a parameter, on the lines above it in one function.
+
+    What torch's functions do with a parameter (``linear``) stands on the line of the module's caller, so it says nothing of the lines above.
+    """
+    spread = list(anchors)
+    for index, node in enumerate(calls):
+        if anchors[index] is None or node.location is None or not _is_arithmetic(node):
+            continue
+        line, at = node.location, index - 1
+        while at >= 0 and spread[at] is None and _leads_to(calls[at].location, line):
+            spread[at] = anchors[index]
+            line = calls[at].location or line
+            at -= 1
+    return spread
+
+
+def _is_arithmetic(node: RawNode) -> bool:
+    return node.op == "call_method" or (node.op == "call_function" and node.target.startswith("operator."))
+
+
+def _leads_to(place: Location | None, following: Location) -> bool:
+    if place is None or place.file != following.file or place.function != following.function:
+        return False
+    return 0 <= following.line - place.line <= _REACH
+
+
+def _between(calls: Sequence[RawNode], known: Sequence[Path | None]) -> list[Path | None]:
+    """Gives each other node what the known ones around it have in common.
+
+    A list of modules computes nothing itself: what lies between two of its members belongs to the first of them, and so does what stands
+    on the same line behind the last one.
+    """
+    paths = list(known)
+    after: list[Path | None] = [None] * len(calls)
+    following: Path | None = None
+    for index in range(len(calls) - 1, -1, -1):
+        after[index] = following
+        following = known[index] or following
+    tails: dict[Location, int] = {}
+    before: Path | None = None
+    for index, node in enumerate(calls):
+        if known[index] is not None:
+            before = known[index]
+            continue
+        shared = _common(before, after[index])
+        depth = len(shared or ())
+        if (
+            before is not None
+            and shared is not None
+            and _numbered(before, depth)
+            and _numbered(after[index], depth)
+        ):
+            shared = before[: depth + 1]
+            if node.location is not None:
+                tails[node.location] = depth + 1
+        elif node.location in tails and _numbered(before, tails[node.location] - 1):  # type: ignore[index]
+            shared = (before or ())[: tails[node.location]]  # type: ignore[index]
+        paths[index] = shared or None
+    return paths
+
+
+def _numbered(path: Path | None, depth: int) -> bool:
+    return path is not None and len(path) > depth and path[depth].isdecimal()
+
+
+def _held(node: RawNode) -> Path | None:
+    if node.op == "placeholder":
+        return owner_of_parameter(node.target)
+    if node.op == "get_attr" and "." in node.target:
+        return tuple(node.target.split(".")[:-1])
+    return None
+
+
+def _called(node: RawNode, holders: Mapping[str, Path]) -> Path | None:
+    if node.op == "call_module":
+        return tuple(node.target.removeprefix("L__self___").split("."))
+    paths = [holders[name] for name in node.inputs if name in holders]
+    path = paths[0] if paths else None
+    for other in paths[1:]:
+        path = _common(path, other)
+    return path or None
+
+
+def _common(one: Path | None, other: Path | None) -> Path | None:
+    if one is None or other is None:
+        return None
+    if one == other:
+        return one
+    shared = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        shared += 1
+    return one[:shared] or None
+
+
+def inherited_owners(
+    nodes: Sequence[RawNode], source: Sequence[GraphNode], printed: Sequence[Location | None], *, last: bool
+) -> dict[str, Owner]:
+    """Owners by node name, from the Dynamo graph that a later stage was lowered from.
+
+    Lowering keeps the user's lines and, mostly, the order: a node belongs to the nearest node of its line, counted from where the node
+    before it was found; one that reads a parameter, to the node that read it before.
+
+    Args:
+        nodes: The later stage.
+        source: The Dynamo graph, its owners known.
+        printed: The line that the printout gives for each node of ``source``.
+        last: True for a backward graph, which begins where the Dynamo graph ends.
+    """
+    calls = [node for node in source if node.op not in _QUIET]
+    lines = [place for node, place in zip(source, printed, strict=True) if node.op not in _QUIET]
+    places: dict[Location, list[int]] = {}
+    for index, place in enumerate(lines):
+        if place is not None:
+            places.setdefault(place, []).append(index)
+    named = {node.name: index for index, node in enumerate(calls)}
+    readers = _readers(nodes, source, named)
+    owners = _parameters(nodes, source)
+    cursor = len(calls) - 1 if last else 0
+    for node in nodes:
+        if node.op in _QUIET:
+            continue
+        at = named.get(node.name)
+        if at is None or calls[at].target != node.target or lines[at] != node.location:
+            at = _nearest(places.get(node.location) if node.location else None, cursor, last=last)
+            at = _read_by(node, readers, at, lines)
+        if at is None:
+            continue
+        if abs(at - cursor) <= _STEP or len(places.get(node.location, ()) if node.location else ()) != 1:
+            cursor = at
+        found = calls[at]
+        owners[node.name] = (found.module_path, found.module_class, found.location)
+    return owners
+
+
+def _nearest(indices: list[int] | None, cursor: int, *, last: bool) -> int | None:
+    if not indices:
+        return None
+    at = bisect_left(indices, cursor)
+    near = indices[max(0, at - 1) : at + 1]
+    return min(near, key=lambda index: (abs(index - cursor), index if last else -index))
+
+
+def _read_by(
+    node: RawNode,
+    readers: Mapping[str, list[int]],
+    at: int | None,
+    lines: Sequence[Location | None],
+) -> int | None:
+    """Where the parameter that a node reads was read on the same line before; ``at`` where that is not known."""
+    for name in node.inputs:
+        same = [index for index in readers.get(name, ()) if lines[index] == node.location]
+        if len(same) == 1:
+            return same[0]
+    return at
+
+
+def _matched(nodes: Sequence[RawNode], source: Sequence[GraphNode]) -> list[tuple[RawNode, GraphNode]]:
+    """The later stage's placeholders, each with the Dynamo placeholder that became it."""
+    given = [node for node in source if node.op == "placeholder" and "." not in node.name]
+    pairs: list[tuple[RawNode, GraphNode]] = []
+    for node in nodes:
+        found = _LOWERED.fullmatch(node.name) if node.op == "placeholder" else None
+        if found is None:
+            continue
+        index = int(found[1][:9]) - 1 if found[1] else int(found[2][:9])
+        if 0 <= index < len(given) and given[index].dtype == node.annotation[0]:
+            pairs.append((node, given[index]))
+    return pairs
+
+
+def _parameters(nodes: Sequence[RawNode], source: Sequence[GraphNode]) -> dict[str, Owner]:
+    return {
+        node.name: owner
+        for node, given in _matched(nodes, source)
+        if (owner := owner_of_stored(given)) is not None
+    }
+
+
+def owner_of_stored(node: RawNode | GraphNode) -> Owner | None:
+    """Whose parameter or buffer a placeholder is; None for what is none."""
+    path = owner_of_parameter(node.target) if node.op == "placeholder" else None
+    return None if path is None else (".".join(path), None, None)
+
+
+def _readers(
+    nodes: Sequence[RawNode], source: Sequence[GraphNode], named: Mapping[str, int]
+) -> dict[str, list[int]]:
+    """By placeholder of the later stage: where in the Dynamo graph its value was read, if at few places."""
+    return {
+        node.name: [named[user] for user in given.users if user in named]
+        for node, given in _matched(nodes, source)
+        if len(given.users) <= 4
+    }

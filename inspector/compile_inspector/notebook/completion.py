@@ -1,0 +1,40 @@
+"""Completions after the magics: options, their values, and what follows ``%inspector``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
+
+from compile_inspector.notebook.magics import ACTIONS
+from compile_inspector.notebook.show import VIEWS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_OPTIONS = ("--name", "--save", "--view", "--provenance")
+_LINE = re.compile(r"^\s*%{1,2}(inspect|inspector)\s(.*)$", re.DOTALL)
+
+
+@context_matcher(identifier="compile_inspector")  # pyright: ignore[reportUntypedFunctionDecorator]
+def complete(context: CompletionContext) -> SimpleMatcherResult:
+    """What may stand at the cursor on a line of one of the magics."""
+    match = _LINE.match(context.text_until_cursor)
+    if match is None:
+        return _found((), "")
+    magic, written = match.groups()
+    words = re.split(r"[\s=]+", written)
+    before, last = words[:-1], words[-1]
+    if magic == "inspector":
+        return _found(() if any(before) else ACTIONS, last)
+    if before and before[-1] == "--view":
+        return _found(tuple(VIEWS), last)
+    if last.startswith("-"):
+        return _found([option for option in _OPTIONS if option not in before], last)
+    return _found((), "")
+
+
+def _found(offered: Sequence[str], typed: str) -> SimpleMatcherResult:
+    fitting = [SimpleCompletion(text, type="param") for text in offered if text.startswith(typed)]
+    return {"completions": fitting, "matched_fragment": typed, "suppress": bool(fitting), "ordered": True}

@@ -1,0 +1,157 @@
+"""The magics: ``%%inspect``, ``%inspect`` and ``%inspector``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import (
+    cell_magic,
+    line_magic,
+    magics_class,
+    no_var_expand,
+    output_can_be_silenced,
+)
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+
+from compile_inspector.errors import InspectorError
+from compile_inspector.notebook.cell import run_cell, run_expression
+from compile_inspector.notebook.settings import Settings
+from compile_inspector.notebook.show import VIEWS, show
+
+if TYPE_CHECKING:
+    from compile_inspector.api import Session
+    from compile_inspector.notebook.watch import Watch
+
+DEFAULT_NAME = "_session"
+ACTIONS = ("on", "off", "status", "reset")
+_OPTION = re.compile(
+    r"""\s*(?:--provenance(?=\s|$) | --(?:name|save|view)(?:=|\s+)(?:"[^"]*"|'[^']*'|[^\s"']\S*)(?=\s|$))""",
+    re.VERBOSE,
+)
+
+
+def options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that both forms of ``inspect`` take."""
+    for add in (
+        argument(
+            "--provenance", action="store_true", help="Also record which graph nodes each kernel was made of."
+        ),
+        argument("--view", choices=tuple(VIEWS), help="What to show first."),
+        argument(
+            "--save",
+            metavar="FILE",
+            help="Also write the session as a torch trace log; compressed where FILE ends in .gz.",
+        ),
+        argument("--name", help=f"The variable that the session is kept in; {DEFAULT_NAME} without it."),
+    ):
+        function = add(function)
+    return function
+
+
+@magics_class
+class CompileInspector(Settings):
+    """The magics of one shell, and their settings."""
+
+    watch: Watch
+
+    @cell_magic("inspect")  # pyright: ignore[reportUntypedFunctionDecorator]
+    @no_var_expand
+    @magic_arguments("%%inspect")
+    @options
+    def inspect_cell(self, line: str, cell: str) -> None:
+        """Record a cell: what torch compiled while it ran, shown below it."""
+        arguments = parse_argstring(self.inspect_cell, line)
+        self._recorded(arguments, lambda: run_cell(self.ip, cell))
+
+    @line_magic  # pyright: ignore[reportUntypedFunctionDecorator]
+    @no_var_expand
+    @output_can_be_silenced
+    @magic_arguments()
+    @options
+    @argument("expression", nargs="*", help="What to run and record.")
+    def inspect(self, line: str) -> Any:
+        """Record one expression, and give its value: ``y = %inspect model(x)``."""
+        split = _end_of_options(line)
+        arguments = parse_argstring(self.inspect, line[:split])
+        expression = line[split:].strip()
+        if not expression:
+            msg = "what shall be recorded? `%inspect model(x)` records an expression, `%%inspect` on the first line a whole cell"
+            raise UsageError(msg)
+        if re.match(r"--[A-Za-z]", expression):
+            msg = f"{expression.split()[0]} is no option of %inspect, or lacks its value; there are --name, --save, --view and --provenance"
+            raise UsageError(msg)
+        return self._recorded(arguments, lambda: run_expression(self.ip, expression))
+
+    @line_magic  # pyright: ignore[reportUntypedFunctionDecorator]
+    @no_var_expand
+    @magic_arguments()
+    @argument(
+        "action", nargs="?", choices=ACTIONS, default="status", help="on, off, status (the default) or reset."
+    )
+    def inspector(self, line: str) -> None:
+        """Record every cell: a line appears under each one that compiled something.
+
+        ``on`` records from the next cell, ``off`` ends it, ``status`` tells what goes on, and ``reset`` ends it and forgets what was recorded.
+        """
+        action = parse_argstring(self.inspector, line).action
+        if action == "on":
+            self.watch.start()
+        elif action == "off":
+            self.watch.stop()
+        elif action == "reset":
+            self.watch.reset()
+            self.ip.user_ns.pop(DEFAULT_NAME, None)
+        print(self.watch.status())  # noqa: T201 - what a magic says goes to the cell's output
+
+    def keep(self, session: Session, name: str | None = None) -> None:
+        """Puts a session into the user's namespace."""
+        self.ip.user_ns[name or DEFAULT_NAME] = session
+
+    def _recorded(self, arguments: Any, run: Callable[[], Any]) -> Any:
+        from compile_inspector.api import record
+        from compile_inspector.notebook.progress import live_progress
+
+        name = _variable(arguments.name)
+        recorder = record(name, provenance=arguments.provenance or self.provenance)
+        try:
+            with recorder, live_progress(recorder, self):
+                value = run()
+        except BaseException:
+            with suppress(InspectorError):
+                self.keep(recorder.session, name)
+            raise
+        self.keep(recorder.session, name)
+        show(self.ip, recorder.session, how=self.show, view=arguments.view)
+        if arguments.save:
+            _save(recorder.session, arguments.save)
+        return value
+
+
+def _save(session: Session, written: str) -> None:
+    """Saves under a path as it was typed after ``--save``, quoted or not."""
+    if written[0] == written[-1] and written[0] in "'\"":
+        written = written[1:-1]
+    try:
+        session.save(Path(written).expanduser())
+    except InspectorError as error:
+        raise UsageError(str(error)) from None
+
+
+def _variable(name: str | None) -> str | None:
+    if name is not None and not name.isidentifier():
+        msg = f"--name must be a variable's name, and {name!r} is none"
+        raise UsageError(msg)
+    return name
+
+
+def _end_of_options(line: str) -> int:
+    """Where the options before an expression end; the expression itself is left as it was typed."""
+    end = 0
+    while match := _OPTION.match(line, end):
+        end = match.end()
+    return end

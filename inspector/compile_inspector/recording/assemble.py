@@ -1,0 +1,80 @@
+"""`assemble`: from records to tables, one pure function for live recordings and log files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from compile_inspector.model.records import Loss, Record
+from compile_inspector.model.tables import Tables
+from compile_inspector.recording.fold import Trace
+from compile_inspector.recording.stacks import Places
+from compile_inspector.recording.tables.breaks import graph_breaks
+from compile_inspector.recording.tables.caches import caches
+from compile_inspector.recording.tables.compiles import compiles
+from compile_inspector.recording.tables.dims import dims
+from compile_inspector.recording.tables.environment import environment
+from compile_inspector.recording.tables.files import traced_files
+from compile_inspector.recording.tables.graphs import graphs
+from compile_inspector.recording.tables.guards import guards
+from compile_inspector.recording.tables.kernels import kernels, output_code
+from compile_inspector.recording.tables.recompiles import recompiles
+from compile_inspector.recording.tables.symbols import specializations, symbols
+
+_BUILDERS: dict[str, Callable[[Trace, Places], tuple[Any, ...]]] = {
+    "compiles": compiles,
+    "graphs": graphs,
+    "guards": guards,
+    "symbols": symbols,
+    "specializations": specializations,
+    "dims": dims,
+    "graph_breaks": graph_breaks,
+    "recompiles": recompiles,
+    "traced_files": traced_files,
+    "kernels": kernels,
+    "output_code": output_code,
+    "caches": caches,
+}
+
+ABSENT = {
+    "applied": "the compile decorator is not part of this version",
+    "ranges": "the compile decorator is not part of this version",
+    "violations": "the compile decorator is not part of this version",
+    "partitions": "partitions are not recorded by this version",
+    "captures": "CUDA-graph captures are not recorded by this version",
+    "findings": "findings are not part of this version",
+}
+
+
+def assemble(records: Iterable[Record], *, losses: Iterable[Loss] = (), path: str | None = None) -> Tables:
+    """The tables of a recording; each is built when first read.
+
+    Args:
+        records: In the order torch wrote them.
+        losses: What the source of the records could not read.
+        path: The log they come from, None for a live recording; used in messages.
+    """
+    trace = Trace(records, losses=losses, path=path)
+    places = Places(trace)
+
+    def builder(build: Callable[[Trace, Places], tuple[Any, ...]]) -> Callable[[], tuple[Any, ...]]:
+        return lambda: trace.once(build.__name__, lambda: build(trace, places))
+
+    def lost() -> tuple[Loss, ...]:
+        for name in _BUILDERS:
+            tables.read(name)
+        return (*trace.losses.rows(), *_faults(trace))
+
+    builders = {name: builder(build) for name, build in _BUILDERS.items()} | {"losses": lost}
+    tables = Tables(builders, environment=environment(trace, places), absent=ABSENT)
+    return tables
+
+
+def _faults(trace: Trace) -> tuple[Loss, ...]:
+    """What went wrong inside the inspector while it recorded."""
+    rows = [row for fact in trace.facts("faults") if isinstance(fact, list) for row in fact]  # type: ignore[misc]
+    return tuple(
+        Loss(where=str(row[0]), what=str(row[1]), count=int(row[2]))  # type: ignore[misc]
+        for row in rows
+        if isinstance(row, list) and len(row) == 3 and isinstance(row[2], int)  # type: ignore[arg-type]
+    )

@@ -1,0 +1,399 @@
+"""The columns of every table: what each view shows of a row, in which order and under which title.
+
+One definition serves the text, the static HTML, the widget and the command line. Values are plain (str, int, float, None, list of str)
+and safe to show (`words.visible`); how they are drawn is each view's own affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from compile_inspector.model.breaks import GraphBreak
+from compile_inspector.model.caches import CacheLookup, KeyDifference
+from compile_inspector.model.compiles import Compile, CompileFailure, Phase
+from compile_inspector.model.files import TracedFile
+from compile_inspector.model.graph import Graph
+from compile_inspector.model.guards import Guard
+from compile_inspector.model.kernels import Kernel, OutputCode
+from compile_inspector.model.locations import Location
+from compile_inspector.model.nodes import GraphNode
+from compile_inspector.model.recompiles import EntryCheck, FailingGuard, Recompile, Unevaluated
+from compile_inspector.model.records import Loss
+from compile_inspector.model.symbols import Dim, Specialization, Symbol
+from compile_inspector.views.words import visible
+
+Row = TypeVar("Row")
+Kind = Literal["text", "code", "number", "duration", "location", "list", "id", "badge"]
+Value = str | int | float | list[str] | None
+
+
+class Column(msgspec.Struct, Generic[Row], frozen=True):
+    """One column.
+
+    Attributes:
+        key: Its name on the wire, unique in its table.
+        title: Its heading.
+        kind: How to draw it. ``duration`` is nanoseconds; ``location`` is ``path/file.py:12``; ``id`` names a compile; ``badge`` is one
+            of few words; ``code`` is monospaced.
+        get: The raw value of a row; `value` is what to show.
+        detail: True where it belongs into a row's details, not into a table's width.
+    """
+
+    key: str
+    title: str
+    kind: Kind
+    get: Callable[[Row], Value]
+    detail: bool = False
+
+    def value(self, row: Row) -> Value:
+        """What to show for a row: None where it does not say, text made visible."""
+        found = self.get(row)
+        if isinstance(found, str):
+            return visible(found)
+        if isinstance(found, list):
+            return [visible(item) for item in found]
+        return found
+
+
+def columns_of(table: str) -> tuple[Column[Any], ...]:
+    """The columns of a table, or of a part (``nodes``, ``phases``, ``failing``, ``unevaluated``); none for one without rows to show."""
+    return COLUMNS.get(table) or PARTS.get(table, ())
+
+
+def title_of(table: str) -> str:
+    """A table's heading."""
+    return TITLES.get(table, table.replace("_", " ").capitalize())
+
+
+def _place(location: Location | None) -> str | None:
+    if location is None:
+        return None
+    return str(location) if location.line else location.file
+
+
+def _code(location: Location | None) -> str | None:
+    return None if location is None else location.code
+
+
+def _stack(frames: Iterable[Location]) -> list[str]:
+    return [
+        f"{_place(frame)}"
+        + (f" in {frame.function}" if frame.function else "")
+        + (f": {frame.code}" if frame.code else "")
+        for frame in frames
+    ]
+
+
+def failure_text(error: CompileFailure | None) -> str | None:
+    """A failure in one text: its type, then its message."""
+    return None if error is None else f"{error.type}: {error.message}"
+
+
+def change_text(guard: FailingGuard) -> str:
+    """A failing guard in one text: ``L['x'].size()[0]: 4 -> 5``; the check itself where no value is known."""
+    if guard.actual is None and guard.expected is None:
+        return guard.expr
+    if guard.expected is None:
+        return f"{guard.source}: {guard.expr}, was {guard.actual}"
+    return f"{guard.source}: {guard.expected} -> {'?' if guard.actual is None else guard.actual}"
+
+
+def _names(names: tuple[str, ...] | None) -> list[str] | None:
+    return None if names is None else list(names)
+
+
+def _difference(part: KeyDifference) -> str:
+    if part.was is None or part.now is None:
+        return f"{part.component}: {'new' if part.was is None else 'gone'}"
+    return f"{part.component}: {part.was} -> {part.now}"
+
+
+def _dropped(guard: Guard) -> str | None:
+    return None if guard.dropped is None else "dropped" if guard.dropped else "checked"
+
+
+def _failing(entry: EntryCheck | None) -> list[str]:
+    if entry is None:
+        return []
+    if not entry.failing and entry.torch_reason:
+        return [entry.torch_reason]
+    return [change_text(guard) for guard in entry.failing]
+
+
+def _known(entry: EntryCheck | None) -> str | None:
+    return None if entry is None else "all guards" if entry.complete else "torch's first reason"
+
+
+_COMPILES: tuple[Column[Compile], ...] = (
+    Column("id", "Compile", "id", lambda row: row.id),
+    Column("function", "Function", "code", lambda row: row.frame.function if row.frame else None),
+    Column(
+        "location", "Defined at", "location", lambda row: _place(row.frame.location) if row.frame else None
+    ),
+    Column("trigger", "Called from", "location", lambda row: _place(row.trigger)),
+    Column("status", "Status", "badge", lambda row: row.status),
+    Column("elapsed_ns", "Time", "duration", lambda row: row.elapsed_ns),
+    Column("node_count", "Nodes", "number", lambda row: row.node_count),
+    Column("guard_count", "Guards", "number", lambda row: row.guard_count),
+    Column("attempts", "Attempts", "number", lambda row: row.attempts),
+    Column("caches", "Caches", "list", lambda row: list(row.caches)),
+    Column("error", "Error", "text", lambda row: failure_text(row.error)),
+    Column(
+        "error_location",
+        "Failed at",
+        "location",
+        lambda row: _place(row.error.location) if row.error else None,
+        detail=True,
+    ),
+    Column(
+        "restarts",
+        "Restarts",
+        "list",
+        lambda row: [f"attempt {r.attempt}: {r.reason}" for r in row.restarts],
+        detail=True,
+    ),
+    Column("trigger_code", "Calling line", "code", lambda row: _code(row.trigger), detail=True),
+    Column(
+        "recovered",
+        "Recorded",
+        "badge",
+        lambda row: "rebuilt afterwards" if row.recovered else "live",
+        detail=True,
+    ),
+    Column("missing", "Not recovered", "text", lambda row: row.missing, detail=True),
+)
+
+_GRAPHS: tuple[Column[Graph], ...] = (
+    Column("compile_id", "Compile", "id", lambda row: row.compile_id),
+    Column("stage", "Stage", "badge", lambda row: row.stage),
+    Column("direction", "Direction", "badge", lambda row: row.direction),
+    Column("name", "Record", "code", lambda row: row.name),
+)
+
+_GUARDS: tuple[Column[Guard], ...] = (
+    Column("compile_id", "Compile", "id", lambda row: row.compile_id),
+    Column("kind", "Kind", "badge", lambda row: row.kind),
+    Column("source", "Source", "code", lambda row: row.source),
+    Column("expr", "Check", "code", lambda row: row.expr),
+    Column("location", "Line", "location", lambda row: _place(row.location)),
+    Column("module_path", "Module", "code", lambda row: row.module_path),
+    Column("dropped", "State", "badge", _dropped),
+    Column("code", "Code", "code", lambda row: _code(row.location), detail=True),
+    Column("hint", "Remark", "text", lambda row: row.hint, detail=True),
+    Column("parent", "Under", "code", lambda row: row.parent, detail=True),
+    Column("stack", "Stack", "list", lambda row: _stack(row.stack), detail=True),
+)
+
+_SYMBOLS: tuple[Column[Symbol], ...] = (
+    Column("compile_id", "Compile", "id", lambda row: row.compile_id),
+    Column("name", "Symbol", "code", lambda row: row.name),
+    Column("sources", "Stands for", "list", lambda row: list(row.sources)),
+    Column("hint", "Value", "number", lambda row: row.hint),
+    Column("range", "Range", "code", lambda row: row.range),
+    Column("kind", "Kind", "badge", lambda row: row.kind),
+    Column("replaced_by", "Found equal to", "code", lambda row: row.replaced_by),
+    Column("created", "Made at", "location", lambda row: _place(row.created)),
+    Column("code", "Code", "code", lambda row: _code(row.created), detail=True),
+)
+
+_SPECIALIZATIONS: tuple[Column[Specialization], ...] = (
+    Column("compile_id", "Compile", "id", lambda row: row.compile_id),
+    Column("symbol", "Symbol", "code", lambda row: row.symbol),
+    Column("sources", "Stands for", "list", lambda row: list(row.sources)),
+    Column("value", "Pinned to", "code", lambda row: row.value),
+    Column("reason", "Reason", "text", lambda row: row.reason),
+    Column("location", "Line", "location", lambda row: _place(row.location)),
+    Column("code", "Code", "code", lambda row: _code(row.location)),
+    Column("stack", "Stack", "list", lambda row: _stack(row.stack), detail=True),
+)
+
+_DIMS: tuple[Column[Dim], ...] = (
+    Column("compile_id", "Compile", "id", lambda row: row.compile_id),
+    Column("source", "Input", "code", lambda row: row.source),
+    Column("dim", "Dim", "number", lambda row: row.dim),
+    Column("size", "Size", "number", lambda row: row.size),
+    Column("symbol", "Symbol", "code", lambda row: row.symbol),
+    Column("verdict", "Verdict", "badge", lambda row: row.verdict),
+    Column("why", "Why", "text", lambda row: row.why),
+    Column("location", "Line", "location", lambda row: _place(row.location)),
+    Column("role", "Role", "badge", lambda row: "parameter" if row.is_parameter else "input"),
+    Column("code", "Code", "code", lambda row: _code(row.location), detail=True),
+)
+
+_GRAPH_BREAKS: tuple[Column[GraphBreak], ...] = (
+    Column("compile_id", "Compile", "id", lambda row: row.compile_id),
+    Column("reason", "Reason", "text", lambda row: row.reason),
+    Column("location", "Line", "location", lambda row: _place(row.location)),
+    Column("code", "Code", "code", lambda row: _code(row.location)),
+    Column("hints", "Hints", "list", lambda row: list(row.hints)),
+    Column("registry_id", "Registry", "code", lambda row: row.registry_id),
+    Column("count", "Compiles", "number", lambda row: row.count),
+    Column("explanation", "Explanation", "text", lambda row: row.explanation, detail=True),
+    Column("stack", "Stack", "list", lambda row: _stack(row.stack), detail=True),
+)
+
+_RECOMPILES: tuple[Column[Recompile], ...] = (
+    Column("compile_id", "Compile", "id", lambda row: row.compile_id),
+    Column("trigger", "Called from", "location", lambda row: _place(row.trigger)),
+    Column("code", "Calling line", "code", lambda row: _code(row.trigger)),
+    Column("nearest", "Nearest entry", "id", lambda row: row.nearest.entry_id if row.nearest else None),
+    Column("failing", "Failing", "number", lambda row: len(row.nearest.failing) if row.nearest else None),
+    Column("changes", "What failed", "list", lambda row: _failing(row.nearest)),
+    Column(
+        "unevaluated",
+        "Not evaluable",
+        "number",
+        lambda row: len(row.nearest.unevaluated) if row.nearest else None,
+    ),
+    Column("known", "Known", "badge", lambda row: _known(row.nearest)),
+    Column(
+        "entries",
+        "Earlier entries",
+        "list",
+        lambda row: [entry.entry_id for entry in row.entries],
+        detail=True,
+    ),
+)
+
+_TRACED_FILES: tuple[Column[TracedFile], ...] = (
+    Column("file", "File", "location", lambda row: row.file),
+    Column("functions", "Functions", "list", lambda row: list(row.functions)),
+    Column("inline_count", "Inlined calls", "number", lambda row: row.inline_count),
+    Column("compile_ids", "Compiles", "list", lambda row: list(row.compile_ids)),
+    Column("content_hash", "SHA-256", "code", lambda row: row.content_hash, detail=True),
+)
+
+_KERNELS: tuple[Column[Kernel], ...] = (
+    Column("compile_id", "Compile", "id", lambda row: row.compile_id),
+    Column("name", "Kernel", "code", lambda row: row.name),
+    Column("language", "Language", "badge", lambda row: row.language),
+    Column("direction", "Direction", "badge", lambda row: row.direction),
+    Column("call_count", "Calls", "number", lambda row: row.call_count),
+    Column("node_names", "Nodes", "list", lambda row: _names(row.node_names)),
+    Column("origin_names", "Dynamo nodes", "list", lambda row: _names(row.origin_names), detail=True),
+)
+
+_OUTPUT_CODE: tuple[Column[OutputCode], ...] = (
+    Column("compile_id", "Compile", "id", lambda row: row.compile_id),
+    Column("direction", "Direction", "badge", lambda row: row.direction),
+    Column("path", "File", "location", lambda row: row.path),
+)
+
+_CACHES: tuple[Column[CacheLookup], ...] = (
+    Column("compile_id", "Compile", "id", lambda row: row.compile_id),
+    Column("cache", "Cache", "code", lambda row: row.cache),
+    Column("outcome", "Outcome", "badge", lambda row: row.outcome),
+    Column(
+        "differs",
+        "Differs in",
+        "list",
+        lambda row: [_difference(part) for part in row.differs],
+    ),
+    Column("reason", "Reason", "text", lambda row: row.reason),
+    Column("key", "Key", "code", lambda row: row.key),
+    Column(
+        "components",
+        "Key made of",
+        "list",
+        lambda row: [f"[{c.hash}] {c.name}" for c in row.components],
+        detail=True,
+    ),
+)
+
+_LOSSES: tuple[Column[Loss], ...] = (
+    Column("where", "Where", "code", lambda row: row.where),
+    Column("what", "What was lost", "text", lambda row: row.what),
+    Column("count", "Times", "number", lambda row: row.count),
+)
+
+_NODES: tuple[Column[GraphNode], ...] = (
+    Column("name", "Node", "code", lambda row: row.name),
+    Column("op", "Op", "badge", lambda row: row.op),
+    Column("target", "Target", "code", lambda row: row.target),
+    Column("shape", "Shape", "code", lambda row: _sizes(row.shape)),
+    Column("dtype", "Dtype", "code", lambda row: row.dtype if row.dtype is not None else row.value),
+    Column("module_path", "Module", "code", lambda row: row.module_path),
+    Column("location", "Line", "location", lambda row: _place(row.location)),
+    Column("device", "Device", "code", lambda row: row.device, detail=True),
+    Column("stride", "Stride", "code", lambda row: _sizes(row.stride), detail=True),
+    Column("args", "Arguments", "code", lambda row: row.args or None, detail=True),
+    Column("inputs", "Inputs", "list", lambda row: list(row.inputs), detail=True),
+    Column("users", "Users", "list", lambda row: list(row.users), detail=True),
+    Column("module_class", "Module class", "code", lambda row: row.module_class, detail=True),
+    Column("partition", "Partition", "number", lambda row: row.partition, detail=True),
+    Column("kernels", "Kernels", "list", lambda row: list(row.kernels), detail=True),
+    Column("code", "Code", "code", lambda row: _code(row.location), detail=True),
+)
+
+_PHASES: tuple[Column[Phase], ...] = (
+    Column("name", "Phase", "code", lambda row: row.name),
+    Column("start_ns", "After", "duration", lambda row: row.start_ns),
+    Column("elapsed_ns", "Time", "duration", lambda row: row.elapsed_ns),
+    Column("depth", "Depth", "number", lambda row: row.depth),
+)
+
+_FAILING: tuple[Column[FailingGuard], ...] = (
+    Column("source", "Source", "code", lambda row: row.source),
+    Column("expected", "Expected", "code", lambda row: row.expected),
+    Column("actual", "Actual", "code", lambda row: row.actual),
+    Column("location", "Line", "location", lambda row: _place(row.location)),
+    Column("code", "Code", "code", lambda row: _code(row.location)),
+    Column("kind", "Kind", "badge", lambda row: row.kind),
+    Column("expr", "Check", "code", lambda row: row.expr),
+)
+
+_UNEVALUATED: tuple[Column[Unevaluated], ...] = (
+    Column("source", "Source", "code", lambda row: row.source),
+    Column("kind", "Kind", "badge", lambda row: row.kind),
+    Column("expr", "Check", "code", lambda row: row.expr),
+    Column("reason", "Why not", "text", lambda row: row.reason),
+)
+
+
+def _sizes(sizes: tuple[int | str, ...] | None) -> str | None:
+    return None if sizes is None else f"[{', '.join(str(size) for size in sizes)}]"
+
+
+COLUMNS: Mapping[str, tuple[Column[Any], ...]] = {
+    "compiles": _COMPILES,
+    "recompiles": _RECOMPILES,
+    "graph_breaks": _GRAPH_BREAKS,
+    "dims": _DIMS,
+    "symbols": _SYMBOLS,
+    "specializations": _SPECIALIZATIONS,
+    "guards": _GUARDS,
+    "graphs": _GRAPHS,
+    "kernels": _KERNELS,
+    "output_code": _OUTPUT_CODE,
+    "caches": _CACHES,
+    "traced_files": _TRACED_FILES,
+    "losses": _LOSSES,
+}
+"""By table, in the order in which views show them."""
+
+PARTS: Mapping[str, tuple[Column[Any], ...]] = {
+    "nodes": _NODES,
+    "phases": _PHASES,
+    "failing": _FAILING,
+    "unevaluated": _UNEVALUATED,
+}
+"""Rows within a row: a graph's nodes, a compile's phases, a recompile's failing and unevaluated guards."""
+
+TITLES: Mapping[str, str] = {
+    "compiles": "Compiles",
+    "recompiles": "Recompiles",
+    "graph_breaks": "Graph breaks",
+    "dims": "Input dimensions",
+    "symbols": "Symbols",
+    "specializations": "Specializations",
+    "guards": "Guards",
+    "graphs": "Graphs",
+    "kernels": "Kernels",
+    "output_code": "Generated code",
+    "caches": "Caches",
+    "traced_files": "Traced files",
+    "losses": "Losses",
+}

@@ -1,0 +1,85 @@
+"""The parts of a session that are sent when a reader opens them: nodes, drawings, texts of programs."""
+
+from __future__ import annotations
+
+from compile_inspector.model.graph import Graph
+from compile_inspector.model.tables import Tables
+from compile_inspector.views.columns import title_of
+from compile_inspector.views.summary import rows_of
+from compile_inspector.views.wire import ROW_LIMIT, WireDrawing, WirePart, wire_rows
+from compile_inspector.views.words import visible
+
+TEXT_LIMIT = 2_000_000
+"""Characters of one text that are sent."""
+
+
+def part_keys(tables: Tables) -> list[str]:
+    """The key of every part that a session has, those that a reader opens first in front."""
+    graphs: tuple[Graph, ...] = rows_of(tables, "graphs")
+    first = sorted(range(len(graphs)), key=lambda index: graphs[index].stage != "dynamo")
+    kernels = [f"kernels:{i}" for i, row in enumerate(rows_of(tables, "kernels")) if row.source is not None]
+    return [
+        *(f"drawing:{index}" for index in first),
+        *(f"nodes:{index}" for index in first),
+        *kernels,
+        *(f"output_code:{index}" for index in range(len(rows_of(tables, "output_code")))),
+        *(f"graphs:{index}" for index in first),
+    ]
+
+
+def part(tables: Tables, key: str, *, row_limit: int = ROW_LIMIT) -> WirePart:
+    """One part of a session. A request that makes no sense is answered with its problem, as a text that cannot be read is.
+
+    Args:
+        tables: The session.
+        key: ``nodes:3``, ``drawing:3`` or ``graphs:3`` for the third row (from 0) of graphs; ``kernels:3``, ``output_code:3`` likewise.
+        row_limit: Nodes that are sent.
+    """
+    kind, _, number = key.partition(":")
+    table = "graphs" if kind in ("nodes", "drawing") else kind
+    if table not in ("graphs", "kernels", "output_code") or not number.isdecimal():
+        return WirePart(key, problem="There is no such part.")
+    rows = rows_of(tables, table)
+    if int(number) >= len(rows):
+        return WirePart(key, problem=f"There are only {len(rows):,} {title_of(table).lower()}.")
+    row = rows[int(number)]
+    try:
+        if kind == "nodes":
+            return _nodes(key, row, row_limit)
+        if kind == "drawing":
+            return _drawing(key, row)
+        source = row.text if kind == "graphs" else row.source
+        return (
+            WirePart(key, problem="Its text was not recorded.")
+            if source is None
+            else _text(key, source.read())
+        )
+    except OSError as error:
+        return WirePart(key, problem=visible(f"The log it lies in can no longer be read: {error}"))
+
+
+def _nodes(key: str, graph: Graph, row_limit: int) -> WirePart:
+    problem = graph.problem
+    return WirePart(
+        key,
+        table=wire_rows("nodes", graph.nodes, row_limit),
+        problem=None if problem is None else visible(problem),
+    )
+
+
+def _drawing(key: str, graph: Graph) -> WirePart:
+    from compile_inspector.views.graph_drawing import draw
+
+    drawing = draw(graph)
+    note = None if drawing.note is None else visible(drawing.note)
+    return WirePart(key, drawing=WireDrawing(drawing.svg, drawing.visible, drawing.total, note))
+
+
+def _text(key: str, text: str) -> WirePart:
+    shown = visible(text[:TEXT_LIMIT])
+    if len(text) > TEXT_LIMIT:
+        left = len(text) - TEXT_LIMIT
+        return WirePart(
+            key, text=shown, problem=f"The first {TEXT_LIMIT:,} characters; {left:,} more are not shown."
+        )
+    return WirePart(key, text=shown)

@@ -1,0 +1,5 @@
+// What anywidget loads for a session.
+
+import { render } from "./inspector.ts";
+
+export default { render };
