@@ -290,7 +290,9 @@ def _classes(annotation: Any, init: Callable[..., Any]) -> tuple[type, ...]:
         return tuple(cls for part in parts for cls in part) if all(parts) else ()
     if typing.get_origin(annotation) is not None or not isinstance(annotation, type):
         return ()
-    if getattr(annotation, "_is_protocol", False):
+    try:
+        isinstance(None, annotation)
+    except TypeError:
         return ()
     return {float: (float, int), complex: (complex, float, int)}.get(annotation, (annotation,))
 

@@ -27,9 +27,8 @@ USES = (
     "torch._dynamo.guards:get_guard_fail_reason_helper",
     "torch._dynamo.symbolic_convert:InliningInstructionTranslator.inline_call_",
     "torch._dynamo.config:automatic_dynamic_shapes",
-    "torch._dynamo.config:patch",
-    "torch._inductor.config:patch",
-    "torch.fx.experimental._config:patch",
+    "torch._inductor.config:trace.enabled",
+    "torch.fx.experimental._config:backed_size_oblivious",
 )
 _GRAPH = "__compiled_fn"
 
