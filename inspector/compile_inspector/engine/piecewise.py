@@ -20,6 +20,7 @@ from compile_inspector.engine.counters import compilation_counter
 from compile_inspector.engine.cudagraph import CUDAGraphOptions, CUDAGraphWrapper, PieceOf
 from compile_inspector.engine.partitions import maybe_use_cudagraph_partition_wrapper
 from compile_inspector.engine.splitting import Piece, Split, split
+from compile_inspector.engine.stitching import stitch, varying
 from compile_inspector.engine.structure import structure
 from compile_inspector.torch_seams import backends
 
@@ -160,9 +161,11 @@ class PiecewiseGraph:
         self._backend, self._split = backend, divided
         self.compile_id = backends.compile_id()
         self._key = f"graph-{next(_ids)}"
-        self._fake_mode = backends.ambient_fake_mode()
-        self._inputs = example_inputs
+        self._examples = example_inputs
+        self._inputs = _placeholder_values(divided.module)
+        self._fake_mode = backends.fake_mode_of(self._inputs)
         self._entries: dict[ranges.Range | None, Entry] = {}
+        self._plain: Entry | None = None
         self._by_size: dict[int, Entry] = {}
         self._lock = threading.Lock()
         self._done: dict[Hashable, tuple[Compiled, int]] = {}
@@ -205,7 +208,7 @@ class PiecewiseGraph:
 
     def _release(self) -> None:
         """Lets go of what only further compiles would need."""
-        self._inputs, self._fake_mode = (), None
+        self._inputs, self._examples, self._fake_mode = (), (), None
 
     def _single(self, entry: Entry) -> Callable[..., Any]:
         run, at, span = entry.run, self._at, entry.range
@@ -263,8 +266,20 @@ class PiecewiseGraph:
             entry = self._entries[None] = self._compile(None)
         if entry.admits(size):
             return entry
-        runs = {piece.name: Compiled(piece.module.forward) for piece in self._split.pieces}
-        return Entry(None, self._stitched(runs))
+        return self._uncompiled()
+
+    def _uncompiled(self) -> Entry:
+        """The pieces as they are."""
+        entry = self._plain
+        if entry is None:
+            runs = {piece.name: Compiled(piece.module.forward) for piece in self._split.pieces}
+            entry = self._plain = Entry(None, self._stitched(runs))
+            entry.rows = [
+                _row(piece, None, "eager", "uncompiled")
+                for piece in self._split.pieces
+                if piece.kind == "compiled"
+            ]
+        return entry
 
     def _compile(self, one: ranges.Range | None) -> Entry:
         """Compiles every piece for one range; pieces that are the same program are compiled once."""
@@ -300,23 +315,15 @@ class PiecewiseGraph:
             self._done[alike] = (compiled, piece.index)
         else:
             compiled = reused[0]
-        row = {
-            "partition": piece.index,
-            "start": 1 if one is None else one.start,
-            "end": None if one is None else one.end,
-            "exact": one is not None and one.exact,
-            "backend": self._backend.compiler.name,
-            "outcome": "compiled" if reused is None else "reused",
-            "reused_from": None if reused is None else reused[1],
-            "elapsed_ns": time.perf_counter_ns() - begin,
-        }
+        row = _row(piece, one, self._backend.compiler.name, "compiled" if reused is None else "reused")
+        row["reused_from"] = None if reused is None else reused[1]
+        row["elapsed_ns"] = time.perf_counter_ns() - begin
         return compiled, row
 
     def _values(self, piece: Piece) -> tuple[Any, ...]:
         if piece.module is self._split.module:
             return self._inputs
-        nodes = [node for node in piece.module.graph.nodes if node.op == "placeholder"]
-        return backends.detached([node.meta.get("example_value") for node in nodes], self._fake_mode)
+        return backends.detached(_placeholder_values(piece.module), self._fake_mode)
 
     def _narrowed(self, values: tuple[Any, ...], one: ranges.Range | None) -> backends.Inputs | None:
         """The inputs for one of several ranges; None where they are those that Dynamo made."""
@@ -332,7 +339,7 @@ class PiecewiseGraph:
         several = len(self._ranges.all) > 1
         module = backends.copy_of(piece.module) if several else piece.module
         if not several and piece.module is self._split.module:
-            return Compiled(compiler.compile(module, values))
+            return Compiled(compiler.compile(module, self._examples))
         used = made or backends.Inputs(values, self._fake_mode, self._symbol)
         before = len(used.guards())
         with backends.tracing_with(used.fake_mode):
@@ -353,7 +360,7 @@ class PiecewiseGraph:
             self._backend.vllm_config,
             CUDAGraphMode.PIECEWISE,
             CUDAGraphOptions(debug_log_enable=first, gc_disable=not first, weak_ref_output=last),
-            copied=_varying(self._split, piece) if copies else (),
+            copied=varying(self._split, piece) if copies else (),
             piece=PieceOf(self.compile_id, piece.index, self._backend.prefix),
         )
 
@@ -387,9 +394,8 @@ class PiecewiseGraph:
 
     def ranges_fact(self) -> dict[str, Any]:
         """What was compiled for which sizes and how often it ran, as plain values."""
-        rows = [
-            {**row, "call_count": entry.calls} for entry in list(self._entries.values()) for row in entry.rows
-        ]
+        entries = [*self._entries.values(), *([self._plain] if self._plain else [])]
+        rows = [{**row, "call_count": entry.calls} for entry in entries for row in entry.rows]
         return {
             "key": self._key,
             "module": self._backend.prefix or None,
@@ -407,6 +413,24 @@ class PiecewiseGraph:
         ]
 
 
+def _row(piece: Piece, one: ranges.Range | None, backend: str, outcome: str) -> dict[str, Any]:
+    return {
+        "partition": piece.index,
+        "start": 1 if one is None else one.start,
+        "end": None if one is None else one.end,
+        "exact": one is not None and one.exact,
+        "backend": backend,
+        "outcome": outcome,
+        "reused_from": None,
+        "elapsed_ns": 0,
+    }
+
+
+def _placeholder_values(module: fx.GraphModule) -> tuple[Any, ...]:
+    """The fake tensors and sizes that Dynamo traced a graph's inputs with."""
+    return tuple(node.meta.get("example_value") for node in module.graph.nodes if node.op == "placeholder")
+
+
 def _unset(*_: Any) -> Any:
     raise AssertionError
 
@@ -422,76 +446,3 @@ def _reader(values: Sequence[Any], symbol: Any) -> Callable[[Sequence[Any]], int
                 if backends.is_symbol(size, symbol):
                     return lambda inputs, index=index, dim=dim: inputs[index].shape[dim]
     return None
-
-
-def _varying(divided: Split, piece: Piece) -> frozenset[int]:
-    """Which of a piece's inputs lie elsewhere at each call: the model's arguments, and what splitting pieces, which no graph holds, return."""
-    if piece.module is divided.module:
-        nodes: list[Any] = [node for node in divided.module.graph.nodes if node.op == "placeholder"]
-    else:
-        (call,) = (
-            node
-            for node in divided.module.graph.nodes
-            if node.op == "call_module" and node.target == piece.name
-        )
-        nodes = list(call.args)
-    splitting = {one.name for one in divided.pieces if one.kind == "splitting"}
-    return frozenset(index for index, node in enumerate(nodes) if _varies(node, splitting))
-
-
-def _varies(node: Any, splitting: set[str]) -> bool:
-    while isinstance(node, fx.Node) and node.op == "call_function" and node.target is operator.getitem:
-        node = node.args[0]
-    if not isinstance(node, fx.Node):
-        return False
-    if node.op == "call_module":
-        return node.target in splitting
-    owned = str(node.target).startswith(("L_self_", "G_"))
-    return not owned and isinstance(node.meta.get("example_value"), torch.Tensor)
-
-
-def stitch(module: fx.GraphModule, runs: dict[str, Callable[..., Any]]) -> Callable[..., Any]:
-    """A function that calls the pieces as the split module does, without the cost of modules; each value is let go after its last use.
-
-    Args:
-        module: Holds placeholders, attributes, calls of pieces, items of tuples and an output.
-        runs: By the pieces' names.
-    """
-    scope: dict[str, Any] = {}
-    names: dict[fx.Node, str] = {}
-    last = {read: node for node in module.graph.nodes for read in node.all_input_nodes}
-    lines: list[str] = []
-    arguments: list[str] = []
-    for number, node in enumerate(module.graph.nodes):
-        if node.op == "output":
-            lines.append(f"return {_source(node.args[0], names)}")
-            continue
-        name = names[node] = f"v{number}"
-        if node.op == "placeholder":
-            arguments.append(name)
-        elif node.op == "get_attr":
-            scope[f"c{number}"] = operator.attrgetter(str(node.target))(module)
-            lines.append(f"{name} = c{number}")
-        elif node.op == "call_module":
-            scope[f"p{number}"] = runs[str(node.target)]
-            passed = ", ".join(_source(one, names) for one in node.args)
-            lines.append(f"{name} = p{number}({passed})")
-        else:
-            item, index = node.args
-            lines.append(f"{name} = {_source(item, names)}[{index!r}]")
-        spent = [names[one] for one in node.all_input_nodes if last[one] is node]
-        if spent:
-            lines.append(f"{' = '.join(spent)} = None")
-    body = "\n    ".join(lines)
-    exec(f"def call({', '.join(arguments)}):\n    {body}", scope)
-    return scope["call"]
-
-
-def _source(value: Any, names: dict[fx.Node, str]) -> str:
-    if isinstance(value, fx.Node):
-        return names[value]
-    if isinstance(value, tuple):
-        return "(" + "".join(f"{_source(one, names)}, " for one in value) + ")"
-    if isinstance(value, list):
-        return "[" + ", ".join(_source(one, names) for one in value) + "]"
-    return repr(value)

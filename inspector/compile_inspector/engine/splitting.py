@@ -21,6 +21,24 @@ from compile_inspector.torch_seams.operators import operator_names, registered_n
 
 _log = logging.getLogger(__name__)
 
+_RESHAPING = frozenset(
+    [
+        "t_",
+        "transpose_",
+        "swapaxes_",
+        "swapdims_",
+        "squeeze_",
+        "unsqueeze_",
+        "resize_",
+        "resize_as_",
+        "set_",
+        "as_strided_",
+        "requires_grad_",
+        "detach_",
+    ]
+)
+"""Methods after which the values that Dynamo traced with no longer say what a tensor was before."""
+
 Kind = Literal["compiled", "splitting"]
 
 
@@ -168,6 +186,11 @@ def split(module: fx.GraphModule, splitting_ops: Iterable[str]) -> Split:
         _log.warning("The splitting op %r matches no operator of the graph%s", name, hint)
     if not marked:
         return Split(module, (_whole(module),), unmatched)
+    reshaping = next((node for node in module.graph.nodes if node.target in _RESHAPING), None)
+    if reshaping is not None:
+        problem = f"the graph changes a tensor's shape in place ({reshaping.target}), which a cut would not keep; it is compiled whole"
+        _log.warning("%s", problem)
+        return Split(module, (_whole(module),), unmatched, problem)
     inline_sizes(module)
     numbers = _assign(module.graph, marked)
     try:

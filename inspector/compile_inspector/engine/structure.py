@@ -76,6 +76,7 @@ def _input(value: Any, memory: dict[int, int]) -> Hashable:
     place = memory.setdefault(memory_of(value), len(memory))
     return (
         type(value),
+        isinstance(value, torch.nn.Parameter),
         value.dtype,
         value.device,
         tuple(map(str, value.shape)),

@@ -69,8 +69,12 @@ def compile_id() -> Any:
     return lookup("torch._guards:CompileContext.current_compile_id")()
 
 
-def ambient_fake_mode() -> Any:
-    """The fake mode of the compile under way, or None."""
+def fake_mode_of(values: Sequence[Any]) -> Any:
+    """The fake mode of the first fake tensor among these; that of the compile under way where there is none."""
+    fake = lookup("torch._subclasses.fake_tensor:FakeTensor")
+    for value in values:
+        if isinstance(value, fake):
+            return value.fake_mode
     context = lookup("torch._guards:TracingContext.try_get")()
     return None if context is None else context.fake_mode
 
