@@ -51,7 +51,7 @@ def test_uncompiled_modes_run_the_forward(mode: Any):
 
 
 def test_stock_mode_of_apply_is_torch_compile_with_every_guard():
-    """apply plays the runner: `module.compile`, counted once; both answers are right, and undo takes it back."""
+    """Apply plays the runner: `module.compile`, counted once; both answers are right, and undo takes it back."""
     model = Branch()
     before = dict(vars(model))
     with ci.compilation_counter.expect(stock_torch_compile_count=1, num_models_seen=0):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import itertools
 import logging
 import threading
 import time
@@ -20,11 +21,13 @@ import torch
 
 from compile_inspector.engine import dims, dropped_guards, narration
 from compile_inspector.engine.config import CompilationMode, DynamicShapesConfig, DynamicShapesType
+from compile_inspector.engine.reuse import Reusing
 from compile_inspector.engine.wrapping import Wrapper, with_invariants
 from compile_inspector.errors import GuardViolation, InvalidConfig
 from compile_inspector.torch_seams import direct, trace
 
 _log = logging.getLogger(__name__)
+_ids = itertools.count(1)
 _compiling = threading.RLock()
 """One compile at a time in the process: the settings of a compile are the process's."""
 
@@ -104,6 +107,7 @@ class Program:
         self.stock_backend: Any = None
         self.wrapper = wrapper
         self._key, self._how = id(instance), how
+        self._told_as = f"module-{next(_ids)}"
         self._cls = type(instance)
         self._files: dict[str, None] = {wrapper.original.__code__.co_filename: None}
         self._function: Any = None
@@ -316,6 +320,8 @@ class Program:
             from compile_inspector.engine.piecewise import make_backend
 
             backend = make_backend(self.vllm_config, prefix=self.prefix, is_encoder=self.options.is_encoder)
+            if (getattr(config, "backend", "") or "inductor") == "eager":
+                backend = Reusing(backend)
         else:
             backend = resolve_backend(getattr(config, "backend", ""))
             options = (
@@ -363,7 +369,7 @@ class Program:
         """The settings, as plain values."""
         config, shapes = self.config, self._shapes()
         return {
-            "key": str(self._key),
+            "key": self._told_as,
             "module": self.prefix or None,
             "class": f"{self._cls.__module__}.{self._cls.__qualname__}",
             "how": self._how,
@@ -395,7 +401,7 @@ class Program:
 
     def _marks(self) -> dict[str, Any]:
         return {
-            "key": str(self._key),
+            "key": self._told_as,
             "marked": [msgspec.to_builtins(one) for one in self.marked],
             "unmarked": [msgspec.to_builtins(one) for one in self.unmarked],
         }
@@ -403,7 +409,7 @@ class Program:
     def _guards(self, entry: direct.Entry) -> dict[str, Any]:
         guards = dropped_guards.read(entry, self._self_name, self._files)
         return {
-            "key": f"{self._key}:{entry.compile_id}",
+            "key": f"{self._told_as}:{entry.compile_id}",
             "compile_id": str(entry.compile_id),
             "policy": self.policy,
             "checked": "all"
@@ -416,7 +422,7 @@ class Program:
 
     def _violation(self, one: Violation) -> dict[str, Any]:
         return {
-            "key": f"{self._key}:{one.failure.source}:{one.failure.expr}:{one.action}",
+            "key": f"{self._told_as}:{one.failure.source}:{one.failure.expr}:{one.action}",
             "compile_id": str(one.compile_id),
             "module": self.prefix or None,
             "class": f"{self._cls.__module__}.{self._cls.__qualname__}",
