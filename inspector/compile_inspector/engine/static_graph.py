@@ -112,13 +112,20 @@ class CudaStaticGraph:
         return outputs
 
     def replay(self, inputs: Sequence[torch.Tensor]) -> None:  # noqa: ARG002
-        """See `StaticGraph`; whose addresses changed must be checked by the caller."""
+        """See `StaticGraph`; that the inputs are where they were must be checked by the caller.
+
+        Raises:
+            StaleAddress: The graph was freed.
+        """
+        if self._graph is None:
+            msg = "the graph was freed"
+            raise StaleAddress(msg)
         self._graph.replay()
 
     def free(self) -> None:
         """See `StaticGraph`."""
         if self._graph is not None:
-            self._graph.reset()
+            cuda_graphs.release(self._graph)
             self._graph = None
 
 

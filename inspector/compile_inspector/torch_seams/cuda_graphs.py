@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -18,12 +19,14 @@ NAME = "cuda_graphs"
 USES = (
     "torch._C:_construct_storage_from_data_pointer",
     "torch._C:_construct_CUDA_Tensor_From_Storage_And_Metadata",
+    "torch._C:_cuda_endAllocateToPool",
 )
 
 CAPTURING = threading.RLock()
 """Held while a graph is captured: CUDA allows one capture at a time in a process."""
 
 _pool: Any = None
+_live: weakref.WeakSet[Any] = weakref.WeakSet()
 _stream: Any = None
 
 
@@ -49,35 +52,69 @@ def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> 
     Raises:
         RuntimeError: CUDA cannot capture it.
     """
-    global _pool, _stream
+    global _stream
     import torch
 
     torch.cuda.synchronize()
     if not gc_disable:
         gc.collect()
         torch.cuda.empty_cache()
-    if _pool is None:
-        _pool, _stream = torch.cuda.graph_pool_handle(), torch.cuda.Stream()
+    if _stream is None:
+        _stream = torch.cuda.Stream()
+    others = list(_live)
+    pool = _shared_pool(others)
     graph = torch.cuda.CUDAGraph(keep_graph=True)
     with torch.cuda.stream(_stream):
-        graph.capture_begin(pool=_pool, capture_error_mode="thread_local")
         try:
+            graph.capture_begin(pool=pool, capture_error_mode="thread_local")
             outputs = run()
             if weak_outputs:
                 outputs = _weak(outputs)
+            graph.capture_end()
         except BaseException:
-            _abandon(graph)
+            _abandon(graph, pool)
             raise
-        graph.capture_end()
     graph.instantiate()
+    _live.add(graph)
     return graph, outputs
 
 
-def _abandon(graph: Any) -> None:
-    """Ends a capture whose program failed; that it ends badly says nothing new."""
+def release(graph: Any) -> None:
+    """Frees a captured graph."""
+    _live.discard(graph)
+    graph.reset()
+
+
+def _shared_pool(others: list[Any]) -> Any:
+    """The pool of the graphs that are alive, else a new one: a pool that its last graph has left cannot be captured into again."""
+    global _pool
+    import torch
+
+    if _pool is None or not others:
+        _pool = torch.cuda.graph_pool_handle()
+    return _pool
+
+
+def _abandon(graph: Any, pool: Any) -> None:
+    """Ends a capture that failed. What torch leaves open then is closed: its allocator's recording, its random generator's.
+
+    The pool is not used for another capture.
+    """
+    global _pool
+    import torch
+
+    device = torch.cuda.current_device()
+    _pool = None
     with contextlib.suppress(RuntimeError):
         graph.capture_end()
-    graph.reset()
+    with contextlib.suppress(RuntimeError):
+        lookup("torch._C:_cuda_endAllocateToPool")(device, pool)
+    with contextlib.suppress(RuntimeError):
+        graph.reset()
+    default = torch.cuda.default_generators[device]
+    fresh = torch.Generator(f"cuda:{device}")
+    fresh.set_state(default.get_state())
+    default.graphsafe_set_state(fresh.graphsafe_get_state())
 
 
 def pool_bytes() -> int | None:
