@@ -42,15 +42,18 @@ class Applied:
         return self._program.compiled
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """What was applied, as plain values: the fact ``applied``."""
+        return self._program.applied_fact()
+
+    @property
     def unmarked(self) -> tuple[dims.Unmarked, ...]:
         """Inputs that share a marked size and were not marked themselves, at the latest compile."""
         return self._program.unmarked
 
     def undo(self) -> None:
         """Makes the module what it was before anything was applied to it; again is no error."""
-        program = programs.get(self.module)
-        if program is not None and program.origin is not None:
-            _restore(self.module, program.origin)
+        undo(self.module)
 
     def __enter__(self) -> Applied:
         return self
@@ -135,6 +138,15 @@ def apply(
         compilation_counter.add("num_models_seen")
     narration.applied(program.applied_fact())
     return Applied(module, program, before)
+
+
+def undo(module: Any) -> bool:
+    """Makes a module what it was before anything was applied to it; whether anything was."""
+    program: Any = programs.get(module)
+    if program is None or program.origin is None:
+        return False
+    _restore(module, program.origin)
+    return True
 
 
 class Before(msgspec.Struct, frozen=True):
