@@ -61,7 +61,9 @@ def microseconds(call: Callable[[torch.Tensor], Any], x: torch.Tensor, calls: in
     return (time.perf_counter() - begin) / calls * 1e6
 
 
-def measure(make: Callable[[], torch.nn.Module], options: argparse.Namespace, calls: int) -> dict[str, list[float]]:
+def measure(
+    make: Callable[[], torch.nn.Module], options: argparse.Namespace, calls: int
+) -> dict[str, list[float]]:
     """Times of each variant, a value a round."""
     x = torch.randn(4, 16)
     marked = torch.randn(4, 16)
@@ -85,7 +87,9 @@ def measure(make: Callable[[], torch.nn.Module], options: argparse.Namespace, ca
 
 def main() -> None:
     """Prints a row a variant."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--backend", default="inductor")
     parser.add_argument("--mode", default="DYNAMO_TRACE_ONCE")
     parser.add_argument("--rounds", type=int, default=15)
@@ -93,7 +97,9 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=24)
     parser.add_argument("--grad", action="store_true", help="with gradients; without is the default")
     options = parser.parse_args()
-    print(f"torch {torch.__version__}, {options.backend}, {options.mode}, gradients {'on' if options.grad else 'off'}")
+    print(
+        f"torch {torch.__version__}, {options.backend}, {options.mode}, gradients {'on' if options.grad else 'off'}"
+    )
     with torch.set_grad_enabled(options.grad):
         for what, make, calls in (
             ("one", Layer, options.calls),
@@ -103,7 +109,9 @@ def main() -> None:
             for name, values in times.items():
                 ratio = statistics.median(a / b for a, b in zip(values, times["torch.compile"], strict=True))
                 limit = LIMITS.get((what, name))
-                said = "" if limit is None else f"   limit {limit}: {'holds' if ratio <= limit else 'EXCEEDED'}"
+                said = (
+                    "" if limit is None else f"   limit {limit}: {'holds' if ratio <= limit else 'EXCEEDED'}"
+                )
                 print(f"{what:7} {name:14} {statistics.median(values):9.2f} us   {ratio:6.3f}{said}")
 
 

@@ -75,9 +75,11 @@ def test_undo_leaves_no_trace():
 def test_as_a_context_manager_it_holds_within_the_block():
     """Left well or by an error."""
     module = Branch()
-    with pytest.raises(KeyError), apply(module) as applied:
+    with apply(module) as applied:
         assert applied.module(FOUR).tolist() == [2, 4, 6, 8]
-        raise KeyError
+    assert type(module) is Branch
+    with pytest.raises(TypeError), apply(module):
+        module()
     assert type(module) is Branch
 
 
@@ -197,7 +199,7 @@ def test_the_module_is_freed_with_its_last_reference():
 @pytest.mark.parametrize("wrong", [3, None, lambda x: x, Branch])
 def test_only_a_live_module_can_be_applied_to(wrong: Any):
     """The error names what came."""
-    with pytest.raises(NotDecoratable, match="takes a torch.nn.Module that runs in Python, got"):
+    with pytest.raises(NotDecoratable, match=r"takes a torch\.nn\.Module that runs in Python, got"):
         apply(wrong)
 
 
@@ -319,7 +321,60 @@ def test_compiling_and_undoing_again_and_again_holds_no_more_than_torch_compile(
 
     growth(torchs)
     assert growth(ours) <= growth(torchs) * 1.1
-    assert [
-        one for one in gc.get_objects() if type(one) is Program and one._cls.__name__ == "Layer"
-    ] == []
+    assert [one for one in gc.get_objects() if type(one) is Program and one._cls.__name__ == "Layer"] == []
     assert [name for name in Layer.forward.__globals__ if name.endswith("_bare")] == []
+
+
+@pytest.mark.parametrize(
+    ("make", "key", "shapes"),
+    [
+        (lambda: torch.nn.Linear(4, 4), "input", ((3, 4), (5, 4))),
+        (lambda: torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU()), "input", ((3, 4), (5, 4))),
+        (lambda: torch.nn.TransformerEncoderLayer(4, 2, batch_first=True), "src", ((3, 2, 4), (5, 2, 4))),
+    ],
+)
+def test_torchs_own_modules_can_be_applied_to(make: Any, key: str, shapes: Any):
+    """Dynamo begins no trace in torch's own files; one compile serves all sizes there too."""
+    module = make().eval()
+    reference = copy.deepcopy(module)
+    applied = apply(module, dynamic_arg_dims={key: 0}, vllm_config=config(dropped_guards="raise"))
+    for shape in shapes:
+        x = torch.randn(shape)
+        torch.testing.assert_close(reference(x), module(x))
+    assert len(applied._program.entries) == 1
+
+
+class Gradless(torch.nn.Module):
+    """A forward behind torch's own decorator."""
+
+    @torch.no_grad()
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 2
+
+
+def test_a_forward_under_no_grad_can_be_applied_to():
+    """Its function is torch's, and takes *args only."""
+    module = Gradless()
+    applied = apply(module)
+    for size in (3, 4):
+        assert not module(torch.ones(size, requires_grad=True)).requires_grad
+    assert applied.compiled
+
+
+class Breaking(torch.nn.Module):
+    """Cannot be traced in one graph."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        print(end="")
+        return x
+
+
+def test_a_graph_break_is_torchs_error_each_time():
+    """No graph, no silence: the error says what could not be traced, and undo gives the module back."""
+    module = Breaking()
+    applied = apply(module)
+    for _ in range(2):
+        with pytest.raises(Exception, match="print"):
+            module(FOUR)
+    applied.undo()
+    assert module(FOUR) is FOUR

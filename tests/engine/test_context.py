@@ -18,9 +18,10 @@ def test_current_configurations_nest_and_are_put_back_after_an_error():
     """Each block restores what was current before it."""
     outer, inner = ci.InspectorConfig(), ci.InspectorConfig()
     with ci.set_current_vllm_config(outer):
-        with pytest.raises(KeyError), ci.set_current_vllm_config(inner):
+        with ci.set_current_vllm_config(inner):
             assert ci.get_current_vllm_config() is inner
-            raise KeyError
+        with pytest.raises(KeyError), ci.set_current_vllm_config(inner):
+            {}["no"]
         assert ci.get_current_vllm_config() is outer
     assert ci.get_current_vllm_config() is not outer
 

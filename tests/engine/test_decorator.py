@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import types
 import weakref
 from typing import Any, Generic, Optional, TypeVar
 
@@ -145,7 +146,7 @@ class Fussy(Branch):
         d: Optional[list[int]] = None,  # noqa: UP045
         e: "NoSuchName" = None,  # noqa: F821, UP037
         f: Box[int] | None = None,
-        g: dict = None,
+        g: dict = None,  # noqa: RUF013
     ) -> None:
         super().__init__()
 
@@ -442,3 +443,17 @@ def test_should_torch_compile_mm_encoder_is_the_settings():
     """For enable_if of encoders."""
     assert not ci.should_torch_compile_mm_encoder(config())
     assert ci.should_torch_compile_mm_encoder(config(compile_mm_encoder=True))
+
+
+def test_any_object_with_a_compilation_config_serves():
+    """A foreign configuration needs no more than a mode; a class that is no module gets a call."""
+
+    @ci.support_torch_compile
+    class Plain:
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2
+
+    foreign = types.SimpleNamespace(compilation_config=types.SimpleNamespace(mode=2, backend="eager"))
+    model = Plain(vllm_config=foreign)
+    assert model(FOUR).tolist() == [2, 4, 6, 8]
+    assert model.compiled

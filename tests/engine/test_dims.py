@@ -234,7 +234,7 @@ def test_a_shape_id_needs_a_torch_that_knows_it(monkeypatch: pytest.MonkeyPatch)
     import torch._dynamo.decorators as decorators
 
     monkeypatch.setattr(decorators, "mark_unbacked", lambda tensor, index: None)
-    with pytest.raises(RuntimeError, match="it needs torch 2.11 or later"):
+    with pytest.raises(RuntimeError, match=r"it needs torch 2\.11 or later"):
         dims.mark({"x": numbers(1, 2)}, {"x": {0: "b"}}, {}, DynamicShapesType.UNBACKED)
 
 
@@ -259,7 +259,7 @@ def test_inputs_that_share_a_marked_size_are_reported_before_the_compile(caplog:
     """The report names each, in the log, on the Applied, and on the error that torch raises in the end."""
     module, cos = Rotary(), torch.ones(2, 7, 4)
     applied = ci.apply(module, dynamic_arg_dims={"hidden": 1}, vllm_config=config())
-    with pytest.raises(Exception, match="marked as dynamic|Constraints violated") as raised:
+    with pytest.raises(Exception, match=r"marked as dynamic|Constraints violated") as raised:
         module(torch.ones(2, 7, 4), (cos, cos.clone()))
     assert [str(one) for one in applied.unmarked] == [
         f"L['position_embeddings'][{index}] has size 7 in dimension 1, as L['hidden'].size()[1] has"

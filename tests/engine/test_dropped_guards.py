@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 import compile_inspector as ci
 from compile_inspector.engine import dropped_guards, narration
 from compile_inspector.errors import GuardViolation
+from compile_inspector.torch_seams import trace
 from engine.models import Branch, Layer, Scaled, config, numbers
 
 
@@ -162,7 +164,7 @@ def test_every_guard_of_a_compile_is_kept_and_classified():
 
 
 def test_what_each_policy_checks_is_told():
-    """ "ignore" checks nothing, or with evaluate_guards the sizes."""
+    """Nothing under "ignore", or with evaluate_guards the sizes."""
     checked = []
     for policy, evaluate in (("recompile", False), ("raise", False), ("ignore", False), ("ignore", True)):
         model, applied = apply(
@@ -211,7 +213,7 @@ def test_live_tells_of_every_live_module_and_forgets_the_undone():
     model, applied = apply(Branch, "recompile")
     model(numbers(1, 2, 3, 4))
     model(X)
-    key = str(id(model))
+    key = applied._program.applied_fact()["key"]
     told = [(name, payload) for name, payload, _ in narration.live() if payload["key"].split(":")[0] == key]
     assert [name for name, _ in told] == [
         "applied",
@@ -265,3 +267,59 @@ def test_reading_a_value_runs_no_code_of_the_program():
     assert actual_of("L['nowhere']", reading) is None
     assert actual_of("__import__('os')", reading) is None
     assert len(actual_of("G['RATE']", reading) or "") == 200
+
+
+class Listener(logging.Handler):
+    """Keeps the names and payloads of the engine's facts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.facts: list[tuple[str, dict[str, Any], str | None]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        artifact = record.metadata.get("artifact", {})
+        name = artifact.get("name", "")
+        if name.startswith("compile_inspector."):
+            where = f"{record.metadata.get('frame_id')}/{record.metadata.get('frame_compile_id')}"
+            self.facts.append((name.partition(".")[2], json.loads(record.payload), where))
+
+
+def test_each_fact_is_told_once_when_it_happens_and_none_a_call():
+    """A listener hears what was applied, marked, dropped and violated, each in its compile, however often the module is called."""
+    listener = Listener()
+    stop = trace.listen(listener)
+    try:
+        model, _ = apply(Branch, "recompile")
+        for _ in range(5):
+            model(numbers(1, 2, 3, 4))
+            model(X)
+    finally:
+        stop()
+    assert [name for name, _, _ in listener.facts] == [
+        "applied",
+        "marked",
+        "dropped_guards",
+        "violations",
+        "marked",
+        "dropped_guards",
+    ]
+    assert [payload["compile_id"] for name, payload, _ in listener.facts if name == "dropped_guards"] == [
+        where for name, _, where in listener.facts if name == "dropped_guards"
+    ]
+
+
+def test_a_recorder_that_comes_late_is_told_as_much():
+    """What `live` gives at the end is what was told as it happened, with the counts of now."""
+    model, applied = apply(Branch, "recompile")
+    model(numbers(1, 2, 3, 4))
+    model(X)
+    listener = Listener()
+    stop = trace.listen(listener)
+    try:
+        narration.tell(applied._program.facts())
+    finally:
+        stop()
+    assert [name for name, _, _ in listener.facts] == [name for name, _, _ in applied._program.facts()]
+    assert [payload for _, payload, _ in listener.facts] == json.loads(
+        json.dumps([payload for _, payload, _ in applied._program.facts()])
+    )

@@ -40,6 +40,7 @@ def test_two_threads_on_two_instances_get_each_its_own_answer():
     answers = at_once(*work)
     assert answers == [[[scale, 2 * scale, 3 * scale]] * 50 for scale in (2.0, 3.0, 5.0, 7.0)]
     assert Scaled.forward.__code__ is code
+    assert [model(x).tolist()[0] for model in models] == [2.0, 3.0, 5.0, 7.0]
     assert [len(programs.get(model).entries) for model in models] == [1] * 4
 
 

@@ -12,7 +12,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -22,7 +22,7 @@ import torch
 from compile_inspector.engine import dims, dropped_guards, narration
 from compile_inspector.engine.config import CompilationMode, DynamicShapesConfig, DynamicShapesType
 from compile_inspector.engine.reuse import Reusing
-from compile_inspector.engine.wrapping import Wrapper, with_invariants
+from compile_inspector.engine.wrapping import Wrapper, forwarding, self_in
 from compile_inspector.errors import GuardViolation, InvalidConfig
 from compile_inspector.torch_seams import direct, trace
 
@@ -285,7 +285,7 @@ class Program:
         return self.wrapper.original(instance, *args, **kwargs)
 
     @contextmanager
-    def _settings(self) -> Iterator[None]:
+    def _settings(self) -> Generator[None]:
         settings = direct.compiling(
             traced=self._traced,
             automatic_dynamic=bool(self.entries) and self.policy == "recompile",
@@ -312,8 +312,8 @@ class Program:
     def _torch_compiled(self) -> Callable[..., Any]:
         original = self.wrapper.original
         self._traced(original.__code__.co_filename)
-        if self.options.shape_invariants is not None:
-            original = with_invariants(original, self.options.shape_invariants)
+        if self.options.shape_invariants is not None or direct.is_skipped(original):
+            original = forwarding(original, self.options.shape_invariants)
         self._function = direct.own_code(original)
         config, options = self.config, None
         if config.mode == CompilationMode.PIECEWISE_COMPILE:
@@ -363,7 +363,7 @@ class Program:
 
     @property
     def _self_name(self) -> str:
-        return self.wrapper.original.__code__.co_varnames[0]
+        return (self_in(self.wrapper.original.__code__) or "self").partition("[")[0]
 
     def applied_fact(self) -> dict[str, Any]:
         """The settings, as plain values."""

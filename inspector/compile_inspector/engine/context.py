@@ -5,7 +5,7 @@ Each thread has its own, as has each asynchronous task. Whether CUDA graphs may 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ _capturing_enabled = True
 
 
 @contextmanager
-def set_current_vllm_config(config: Any) -> Iterator[Any]:
+def set_current_vllm_config(config: Any) -> Generator[Any]:
     """Makes this the configuration of the models that are constructed in its block.
 
     Args:
@@ -98,13 +98,13 @@ def set_forward_context(
     cudagraph_runtime_mode: CUDAGraphMode = CUDAGraphMode.NONE,
     batch_descriptor: BatchDescriptor | None = None,
     skip_compiled: bool = False,
-) -> Iterator[ForwardContext]:
+) -> Generator[ForwardContext]:
     """Gives the calls in its block a forward context.
 
     Raises:
         InvalidConfig: The mode is a pair, which no single call can run in.
     """
-    mode: object = cudagraph_runtime_mode
+    mode: Any = cudagraph_runtime_mode
     if not isinstance(mode, CUDAGraphMode) or not mode.is_valid_runtime_mode():
         msg = f"cudagraph_runtime_mode must be NONE, PIECEWISE or FULL, got {cudagraph_runtime_mode!r}"
         raise InvalidConfig(msg)

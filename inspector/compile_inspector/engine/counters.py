@@ -6,7 +6,7 @@ The meaning of each counter is vLLM's.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 NAMES = (
@@ -89,7 +89,7 @@ class CompilationCounter:
             return {name: getattr(self, name) for name in NAMES}
 
     @contextmanager
-    def expect(self, **deltas: int) -> Iterator[None]:
+    def expect(self, **deltas: int) -> Generator[None]:
         """Checks, when its block ends well, how much the named counters have grown in it.
 
         Raises:

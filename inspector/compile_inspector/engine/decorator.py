@@ -129,6 +129,8 @@ def _decorate(cls: Any, given: dict[str, Any]) -> Any:
     _decorations[cls] = options_of(cls, given)
     _wrap_forward(cls)
     _wrap_init(cls)
+    if not any("__call__" in one.__dict__ for one in cls.__mro__):
+        cls.__call__ = _call
     for name, made in _properties().items():
         if not hasattr(cls, name):
             setattr(cls, name, made)
@@ -136,6 +138,10 @@ def _decorate(cls: Any, given: dict[str, Any]) -> Any:
         if "forward" in subclass.__dict__:
             _wrap_forward(subclass)
     return cls
+
+
+def _call(self: Any, *args: Any, **kwargs: Any) -> Any:
+    return self.forward(*args, **kwargs)
 
 
 def _below(cls: type) -> Iterable[type]:

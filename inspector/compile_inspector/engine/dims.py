@@ -13,7 +13,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import torch
@@ -99,10 +99,11 @@ def pairs(value: Any, key: str) -> list[tuple[int, str | None]]:
     Raises:
         InvalidDims: It is none of the three forms, or names no dimension.
     """
+    found: list[tuple[Any, Any]]
     if isinstance(value, Mapping):
-        found = list(value.items())
+        found = list(cast("Mapping[Any, Any]", value).items())
     elif isinstance(value, list | tuple):
-        found = [(dim, None) for dim in value]
+        found = [(dim, None) for dim in cast("list[Any]", value)]
     else:
         found = [(value, None)]
     whole = all(isinstance(dim, int) and not isinstance(dim, bool) for dim, _ in found)

@@ -76,7 +76,7 @@ def _functions(
 ) -> tuple[types.FunctionType, types.FunctionType]:
     code = original.__code__
     header, call, items = _texts(code)
-    first = code.co_varnames[0] if code.co_argcount else None
+    first = self_in(code)
     if first is None:
         msg = f"{original.__qualname__} takes no positional parameter for the instance; it cannot be wrapped"
         raise NotDecoratable(msg)
@@ -115,18 +115,21 @@ def factory(_ci_compiling, _ci_original, _ci_hot, _ci_context, _ci_slow, _ci_cel
     )
 
 
-def with_invariants(original: types.FunctionType, invariants: Callable[..., Any]) -> types.FunctionType:
-    """A function that calls the invariants and then the original, with the original's parameters, to be traced in its place."""
+def self_in(code: types.CodeType) -> str | None:
+    """The expression for the instance within a forward: its first parameter, or the first of its arguments; None where it takes neither."""
+    if code.co_argcount:
+        return code.co_varnames[0]
+    return f"{code.co_varnames[code.co_kwonlyargcount]}[0]" if code.co_flags & inspect.CO_VARARGS else None
+
+
+def forwarding(original: types.FunctionType, invariants: Callable[..., Any] | None) -> types.FunctionType:
+    """A function to be traced in the original's place: it calls the invariants, if any, and then the original, with its parameters."""
     header, call, _ = _texts(original.__code__)
-    source = f"def forward({header}):\n    _ci_invariants({call})\n    return _ci_original({call})\n"
-    scope: dict[str, Any] = {
-        "__name__": original.__module__,
-        "_ci_invariants": invariants,
-        "_ci_original": original,
-    }
-    exec(compile(source, original.__code__.co_filename, "exec"), scope)
+    before = "" if invariants is None else f"    _ci_invariants({call})\n"
+    source = f"def forward({header}):\n{before}    return _ci_original({call})\n"
+    scope: dict[str, Any] = {"__name__": __name__, "_ci_invariants": invariants, "_ci_original": original}
+    exec(compile(source, f"<the engine's forward of {original.__qualname__}>", "exec"), scope)
     function: types.FunctionType = scope["forward"]
-    function.__code__ = function.__code__.replace(co_firstlineno=original.__code__.co_firstlineno)
     function.__defaults__, function.__kwdefaults__ = original.__defaults__, original.__kwdefaults__
     function.__name__, function.__qualname__ = original.__name__, original.__qualname__
     return function

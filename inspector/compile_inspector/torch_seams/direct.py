@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ USES = (
     "torch._dynamo.eval_frame:_debug_get_cache_entry_list",
     "torch._dynamo.eval_frame:skip_code",
     "torch._dynamo.convert_frame:compile_lock",
+    "torch._dynamo.trace_rules:check",
     "torch._dynamo.exc:FailOnRecompileLimitHit",
     "torch._dynamo.guards:get_guard_fail_reason_helper",
     "torch._dynamo.symbolic_convert:InliningInstructionTranslator.inline_call_",
@@ -69,6 +70,11 @@ def own_code(function: types.FunctionType) -> types.FunctionType:
     copy.__qualname__ = function.__qualname__
     copy.__module__ = function.__module__
     return copy
+
+
+def is_skipped(function: types.FunctionType) -> bool:
+    """Whether Dynamo would not begin a trace with this function, as with torch's own; called by another it is traced through."""
+    return bool(lookup("torch._dynamo.trace_rules:check")(function))
 
 
 def new_entries(function: types.FunctionType, known: tuple[Entry, ...]) -> list[Entry]:
@@ -158,7 +164,7 @@ def compiling(
     backed_size_oblivious: bool,
     assume_32bit_indexing: bool,
     inductor: dict[str, Any],
-) -> Iterator[None]:
+) -> Generator[None]:
     """The settings of one compile, alone in the process; every one is put back, last in first out.
 
     Args:
