@@ -196,11 +196,11 @@ def compiling(
     with ExitStack() as stack:
         stack.enter_context(lookup("torch._dynamo.convert_frame:compile_lock"))
         stack.callback(patch(translator, "inline_call_", watch))
-        stack.enter_context(lookup("torch._dynamo.config:patch")(**dynamo))
+        stack.enter_context(lookup("torch._dynamo.config:").patch(**dynamo))
         if inductor:
-            stack.enter_context(lookup("torch._inductor.config:patch")(inductor))
+            stack.enter_context(lookup("torch._inductor.config:").patch(inductor))
         if backed_size_oblivious:
-            stack.enter_context(lookup("torch.fx.experimental._config:patch")(backed_size_oblivious=True))
+            stack.enter_context(lookup("torch.fx.experimental._config:").patch(backed_size_oblivious=True))
         yield
 
 
