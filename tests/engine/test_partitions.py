@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -134,6 +136,32 @@ def test_a_wrapped_compile_on_a_cpu_says_cpu_ops_and_splits_at_the_operator() ->
     assert [one["capturable"] for one in fact["partitions"]] == [False]
     assert fact["wrapped"] is True
     assert faults.counts() == {}
+
+
+def test_watching_does_not_load_inductor_and_begins_when_it_is_loaded() -> None:
+    """In a fresh process the seam loads nothing; the first compile, which does, is told; the module keeps its own loader."""
+    program = """
+import sys, torch
+from compile_inspector.torch_seams import inductor_partitions
+from compile_inspector.torch_seams.probe import Faults
+told, faults = [], Faults()
+assert inductor_partitions.probe().available
+before = list(sys.meta_path)
+undo = inductor_partitions.install(lambda name, payload, **_: told.append(name), faults)
+assert "torch._inductor.scheduler" not in sys.modules
+import torch._inductor.config
+with torch._inductor.config.patch(fx_graph_cache=False), torch.no_grad():
+    torch.compile(lambda x: x + 1)(torch.ones(2))
+undo()
+import torch._inductor.scheduler as scheduler
+assert type(scheduler.__loader__).__module__.startswith("_frozen_importlib"), scheduler.__loader__
+assert scheduler.__spec__.loader is scheduler.__loader__
+assert sys.meta_path == [one for one in sys.meta_path if type(one).__module__ != inductor_partitions.__name__]
+assert set(map(id, before)) <= set(map(id, sys.meta_path))
+print(told, faults.counts())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "['partitions'] {}", done.stderr
 
 
 def test_the_seam_leaves_results_and_torch_as_they_were() -> None:

@@ -7,6 +7,8 @@ Source: `torch._inductor.scheduler.Scheduler.graph_partition`, `torch._inductor.
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -20,12 +22,17 @@ USES = (
     "torch._inductor.utils:set_customized_partition_wrappers",
     "torch._inductor.utils:_unstable_customized_partition_wrapper",
 )
+_SCHEDULER = "torch._inductor.scheduler"
 _CUSTOM = "custom partition op: "
 
 
 def probe() -> Capability:
-    """Whether this torch partitions, and can be watched at it."""
-    return probe_names(USES)
+    """Whether this torch partitions, and can be watched at it; Inductor is not loaded to find out."""
+    if _SCHEDULER in sys.modules:
+        return probe_names(USES)
+    if importlib.util.find_spec(_SCHEDULER) is None:
+        return Capability(available=False, reason=f"{_SCHEDULER} is not there")
+    return Capability(available=True)
 
 
 def wrap_partitions(wrapper: Callable[..., Any]) -> Undo:
@@ -47,10 +54,13 @@ def partition_wrapper() -> Any:
 
 
 def install(emit: Emit, faults: Faults) -> Undo:
-    """Tells, of each graph that Inductor partitions, its partitions and their reasons, as the fact `partitions`."""
-    scheduler = lookup("torch._inductor.scheduler:Scheduler")
+    """Tells, of each graph that Inductor partitions, its partitions and their reasons, as the fact `partitions`.
+
+    Where Inductor is not loaded yet, it is watched from the moment that something else loads it: loading takes seconds.
+    """
     asked = threading.local()
     wanted = True
+    undos: list[Undo] = []
 
     def watch_reason(original: Any) -> Any:
         def should_partition(self: Any, node: Any, *args: Any, **kwargs: Any) -> Any:
@@ -79,18 +89,75 @@ def install(emit: Emit, faults: Faults) -> Undo:
 
         return graph_partition
 
-    undos = [
-        patch(scheduler, "should_partition", watch_reason),
-        patch(scheduler, "graph_partition", watch_partition),
-    ]
+    def watch(module: Any) -> None:
+        try:
+            if wanted:
+                undos.append(patch(module.Scheduler, "should_partition", watch_reason))
+                undos.append(patch(module.Scheduler, "graph_partition", watch_partition))
+        except Exception as error:
+            faults.count(NAME, error)
+
+    forget = _once_loaded(_SCHEDULER, watch)
 
     def undo() -> None:
         nonlocal wanted
         wanted = False
-        for one in reversed(undos):
-            one()
+        forget()
+        while undos:
+            undos.pop()()
 
     return undo
+
+
+def _once_loaded(name: str, then: Callable[[Any], None]) -> Undo:
+    """Calls back with a module: at once where it is loaded, else when it has been; the undo calls that off."""
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        then(loaded)
+        return lambda: None
+    finder = _Finder(name, then)
+    sys.meta_path.insert(0, finder)
+
+    def undo() -> None:
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+
+    return undo
+
+
+class _Finder:
+    """Finds one module as the others would, and lets its loader call back afterwards."""
+
+    def __init__(self, name: str, then: Callable[[Any], None]) -> None:
+        self._name, self._then = name, then
+        self._searching = False
+
+    def find_spec(self, name: str, *_: Any) -> Any:
+        if name != self._name or self._searching:
+            return None
+        self._searching = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._searching = False
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, self._then)  # type: ignore[assignment]
+        return spec
+
+
+class _Loader:
+    """Loads a module with the loader that it has, leaves it that loader, and calls back."""
+
+    def __init__(self, loader: Any, then: Callable[[Any], None]) -> None:
+        self._loader, self._then = loader, then
+
+    def create_module(self, spec: Any) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        module.__spec__.loader = module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        self._then(module)
 
 
 def _fact(made: Any, reasons: dict[int, Any]) -> dict[str, Any]:
