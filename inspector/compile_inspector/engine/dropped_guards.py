@@ -34,6 +34,8 @@ _PLACE = re.compile(
     r"  # (?P<code>.*?)  # (?P<file>[^#]*?):(?P<line>\d+) in (?P<function>[^\s(]+)", re.DOTALL
 )
 _BARE_PLACE = re.compile(r"  # (?P<code>)(?P<file>[^#\s]+\.py):(?P<line>\d+) in (?P<function>[^\s(]+)")
+_SIZED = re.compile(r"(?<![\w.])[^\W\d]\w*(?:\.\w+|\[[^\]]*\])*\.(?:size|stride)\(\)\[\d+\]")
+"""A size in torch's shorter texts, which name a local as the function does: ``kwargs['x'].size()[0]``."""
 _MISMATCH = re.compile(
     r"(?:expected|Expected) (?P<expected>.+?),? (?:actual|got|but got|found) (?P<actual>.+?)[.\s]*$",
     re.DOTALL,
@@ -147,7 +149,10 @@ def _subject(part: str) -> str:
     if named:
         return named[1] if named[1].startswith(("L[", "G[")) else _local(named[1])
     start = re.search(r"\b[LG]\[", text)
-    return "" if start is None else _extent(text, start.start())
+    if start is not None:
+        return _extent(text, start.start())
+    sized = _SIZED.search(text)
+    return "" if sized is None else _local(sized[0])
 
 
 def _local(name: str) -> str:
@@ -208,6 +213,15 @@ def _place(part: str, files: tuple[str, ...]) -> Location | None:
     if match is None:
         return None
     file, line = match["file"].strip(), int(match["line"])
-    full = next((one for one in files if one == file or one.endswith(f"/{file.lstrip('/')}")), file)
+    full = _full(file, files)
     code = match["code"].strip() or linecache.getline(full, line).strip() or None
     return Location(full, line, match["function"], code)
+
+
+def _full(file: str, files: tuple[str, ...]) -> str:
+    """A file in full: torch leaves out what its path shares with torch's own folder, and one character more where that is the root."""
+    for ending in (f"/{file.lstrip('/')}", file):
+        found = next((one for one in files if one == file or one.endswith(ending)), None)
+        if found is not None:
+            return found
+    return file

@@ -129,10 +129,10 @@ class CompileInspector(Settings):
     @argument("--dynamic-shapes", choices=DYNAMIC_SHAPES, help="How sizes become symbols; backed without it.")
     @argument("--backend", help="torch.compile's backend; inductor without it.")
     @argument("--mode", choices=MODES, help="How to compile; PIECEWISE_COMPILE without it.")
+    @argument("module", help="The module: a name, or an expression without spaces.")
     @argument(
         "dims", nargs="*", help="NAME=DIM[,DIM]: dynamic dimensions; inferred from annotations without any."
     )
-    @argument("module", help="The module: a name, or an expression without spaces.")
     def support_torch_compile(self, line: str) -> None:
         """Compile a live module from its next call on: ``%support_torch_compile model.layers[0] x=0 --backend eager``."""
         from compile_inspector.notebook.applying import apply_to, dims_of, undo_on

@@ -160,10 +160,15 @@ def _violations(violations: Iterable[Violation]) -> list[Sentence]:
 
 def violation_text(row: Violation) -> str:
     """A violation in one sentence."""
+    times = "" if row.count == 1 else f" ({row.count:,} times)"
+    line = _at(row.location, " ({})")
+    if row.expected is not None and row.expected != row.expr:
+        return (
+            f"{row.compile_id} does not admit a call: {row.expr.rstrip('.')}{line}; it {row.action}{times}."
+        )
     what = row.source or "the process's state"
     had = f"{what} was {row.actual}" if row.actual is not None else f"{what} did not fit"
-    times = "" if row.count == 1 else f" ({row.count:,} times)"
-    return f"{had}, and {row.compile_id} wants {row.expr}{_at(row.location, ' ({})')}: the call {row.action}{times}."
+    return f"{had}, and {row.compile_id} wants {row.expr}{line}: the call {row.action}{times}."
 
 
 def rows_of(tables: Tables, name: str) -> tuple[Any, ...]:

@@ -39,7 +39,7 @@ from compile_inspector.views.summary import Absence, summarise
 from compile_inspector.views.words import count, duration, one_line, short_place, visible
 
 _COMPILES = ("id", "function", "location", "elapsed_ns", "node_count", "guard_count", "attempts", "status")
-_APPLIED = ("module", "class", "how", "mode", "backend", "dynamic_dims", "dropped_guards", "compile_ids")
+_APPLIED = ("module", "class", "mode", "backend", "dynamic_dims", "compile_ids")
 _DIMS = ("compile_id", "source", "dim", "size", "symbol", "verdict", "why")
 _DECIDED = frozenset({"specialized", "unbacked"})
 _STYLES = {

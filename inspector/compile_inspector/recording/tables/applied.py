@@ -43,9 +43,7 @@ def _row(
         splitting_ops=said.splitting_ops,
         is_encoder=said.is_encoder,
         location=places.location([said.file, said.line, None, None]),
-        compile_ids=tuple(
-            unique.get(f"{one.key}:{own}") or own for own in sorted(said.compile_ids, key=_count)
-        ),
+        compile_ids=tuple(_compiles(one, unique)),
         marked=()
         if marks is None
         else tuple(MarkedDim(m.source, m.dim, m.size, m.kind, m.shape_id) for m in marks.marked),
@@ -53,6 +51,13 @@ def _row(
         if marks is None
         else tuple(UnmarkedDim(m.source, m.dim, m.size, m.like) for m in marks.unmarked),
     )
+
+
+def _compiles(one: Told[AppliedFact], unique: Mapping[str, str | None]) -> Iterator[str]:
+    """Its compiles: those that it told, and those whose guards it told after that."""
+    of_guards = (key.removeprefix(f"{one.key}:") for key in unique if key.startswith(f"{one.key}:"))
+    for own in sorted({*one.said.compile_ids, *of_guards}, key=_count):
+        yield unique.get(f"{one.key}:{own}") or own
 
 
 def _count(compile_id: str) -> tuple[int, ...]:
