@@ -276,7 +276,7 @@ class CUDAGraphWrapper:
             return self._capture(entry, args, kwargs)
 
     def _new_capture(self, context: ForwardContext) -> Capture:
-        descriptor = context.batch_descriptor
+        descriptor: Any = context.batch_descriptor
         key = dict(descriptor._asdict()) if hasattr(descriptor, "_asdict") else None
         if key is None and descriptor is not None:
             key = {"descriptor": repr(descriptor)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,9 @@ from compile_inspector.torch_seams import backends, inductor_partitions
 
 
 @contextmanager
-def maybe_use_cudagraph_partition_wrapper(vllm_config: Any, compilation_config: Any = None) -> Iterator[None]:
+def maybe_use_cudagraph_partition_wrapper(
+    vllm_config: Any, compilation_config: Any = None
+) -> Generator[None]:
     """Lets each partition that Inductor compiles in its block be captured by itself, where the configuration asks for that.
 
     It asks for it with ``use_inductor_graph_partition`` and a ``cudagraph_mode`` with piecewise graphs. However the block ends, Inductor has

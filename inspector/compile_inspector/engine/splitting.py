@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import torch
 from torch import fx
+from torch.fx.node import map_arg
 from torch.fx.passes.split_module import split_module
 
 from compile_inspector.torch_seams.operators import operator_names, registered_names
@@ -167,8 +168,8 @@ def _substitute(user: fx.Node, old: fx.Node, new: Any) -> None:
     def one(node: fx.Node) -> Any:
         return new if node is old else node
 
-    user.args = fx.node.map_arg(user.args, one)
-    user.kwargs = fx.node.map_arg(user.kwargs, one)
+    user.args = map_arg(user.args, one)
+    user.kwargs = map_arg(user.kwargs, one)
 
 
 def split(module: fx.GraphModule, splitting_ops: Iterable[str]) -> Split:

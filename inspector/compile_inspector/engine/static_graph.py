@@ -8,7 +8,7 @@ wrong on a CPU just as it would on a GPU.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -197,7 +197,7 @@ _factory: ContextVar[Factory | None] = ContextVar("compile_inspector_static_grap
 
 
 @contextmanager
-def static_graphs(factory: Factory) -> Iterator[None]:
+def static_graphs(factory: Factory) -> Generator[None]:
     """Makes graphs recorded in its block of this kind, on every device: `FakeStaticGraph` lets captures run without a GPU."""
     token = _factory.set(factory)
     try:

@@ -8,7 +8,7 @@ Source: `torch._dynamo.backends.registry`, `torch._inductor.compile_fx`, `torch.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +80,7 @@ def fake_mode_of(values: Sequence[Any]) -> Any:
 
 
 @contextmanager
-def tracing_with(fake_mode: Any) -> Iterator[None]:
+def tracing_with(fake_mode: Any) -> Generator[None]:
     """A tracing context of its own for one piece: what it leaves there does not reach the next."""
     context = lookup("torch._guards:TracingContext")
     ambient = context.try_get()
@@ -200,7 +200,7 @@ def _can_be_remade(values: Sequence[Any]) -> bool:
             continue
         if not isinstance(value, plain) or value.layout is not torch.strided or value.is_quantized:
             return False
-        place = value.untyped_storage()._cdata
+        place = memory_of(value)
         if place in memory or value.storage_offset() != 0 or value.is_conj() or value.is_neg():
             return False
         memory.add(place)
