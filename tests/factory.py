@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from compile_inspector.model.applied import Applied, MarkedDim, UnmarkedDim
 from compile_inspector.model.breaks import GraphBreak
 from compile_inspector.model.caches import CacheLookup, KeyComponent, KeyDifference
 from compile_inspector.model.compiles import Compile, CompileFailure, Frame, Phase, Restart
@@ -19,11 +20,14 @@ from compile_inspector.model.guards import Guard
 from compile_inspector.model.kernels import Kernel, OutputCode
 from compile_inspector.model.locations import Location
 from compile_inspector.model.nodes import NodeOrigin
+from compile_inspector.model.partitions import Partition
+from compile_inspector.model.ranges import CompileRange
 from compile_inspector.model.recompiles import EntryCheck, FailingGuard, Recompile, Unevaluated
 from compile_inspector.model.records import Loss
 from compile_inspector.model.symbols import Dim, Specialization, Symbol
 from compile_inspector.model.tables import Tables
 from compile_inspector.model.text import hold
+from compile_inspector.model.violations import Violation
 
 HOSTILE = "<script>alert(1)</script>"
 """Text that must be inert in HTML."""
@@ -41,6 +45,10 @@ RECORDED = (
     "graph_breaks",
     "recompiles",
     "traced_files",
+    "applied",
+    "ranges",
+    "violations",
+    "partitions",
     "kernels",
     "output_code",
     "caches",
@@ -49,10 +57,6 @@ RECORDED = (
 """The tables that a recording has; the others are absent with a reason."""
 
 ABSENT = {
-    "applied": "the compile decorator is not part of this version",
-    "ranges": "the compile decorator is not part of this version",
-    "violations": "the compile decorator is not part of this version",
-    "partitions": "partitions are not recorded by this version",
     "captures": "CUDA-graph captures are not recorded by this version",
     "findings": "findings are not part of this version",
 }
@@ -252,6 +256,83 @@ def make_graph(
     return Graph(compile_id=compile_id, stage=stage, name=name, text=hold(text), **changes)  # type: ignore[arg-type]
 
 
+def make_applied(**changes: Any) -> Applied:
+    """A module that was applied, and compiled once."""
+    values: dict[str, Any] = {
+        "module": "model.layers.0",
+        "class_name": "project.model.Block",
+        "how": "applied",
+        "compiles": True,
+        "mode": "PIECEWISE_COMPILE",
+        "backend": "inductor",
+        "dynamic_shapes": "BACKED",
+        "evaluate_guards": False,
+        "dynamic_dims": ("x: 0, 1",),
+        "unbacked_dims": (),
+        "dropped_guards": "recompile",
+        "splitting_ops": ("mylib::attention",),
+        "is_encoder": False,
+        "location": FORWARD,
+        "compile_ids": ("0/1",),
+        "marked": (MarkedDim("L['x']", 0, 5, "backed"),),
+    }
+    return Applied(**(values | changes))
+
+
+def make_violation(**changes: Any) -> Violation:
+    """A call whose size a guard did not admit."""
+    values: dict[str, Any] = {
+        "compile_id": "0/1",
+        "module": "model.layers.0",
+        "class_name": "project.model.Block",
+        "source": "L['x'].size()[0]",
+        "expr": "4 <= L['x'].size()[0]",
+        "expected": "4 <= L['x'].size()[0]",
+        "actual": "3",
+        "category": "size",
+        "action": "recompiled",
+        "location": BRANCH_LINE,
+        "count": 1,
+    }
+    return Violation(**(values | changes))
+
+
+def make_partition(index: int = 0, **changes: Any) -> Partition:
+    """A piece of a Dynamo graph that was split."""
+    values: dict[str, Any] = {
+        "compile_id": "0/1",
+        "by": "fx",
+        "graph": 0,
+        "index": index,
+        "name": f"submod_{index}",
+        "kind": "compiled",
+        "nodes": ("h", "h_1"),
+        "split_op": None,
+        "reason": None,
+        "capturable": True,
+    }
+    return Partition(**(values | changes))
+
+
+def make_range(**changes: Any) -> CompileRange:
+    """A piece compiled for the sizes 1 to 16."""
+    values: dict[str, Any] = {
+        "compile_id": "0/1",
+        "module": None,
+        "partition": 0,
+        "start": 1,
+        "end": 16,
+        "exact": False,
+        "backend": "inductor",
+        "outcome": "compiled",
+        "reused_from": None,
+        "elapsed_ns": 80 * MS,
+        "call_count": 3,
+        "symbol": "s77",
+    }
+    return CompileRange(**(values | changes))
+
+
 def quiet_tables() -> Tables:
     """A recording of one compile with nothing wrong."""
     return make_tables(
@@ -278,6 +359,10 @@ def sample_tables() -> Tables:
         graph_breaks=_BREAKS,
         recompiles=_RECOMPILES,
         traced_files=_FILES,
+        applied=_APPLIED,
+        ranges=_RANGES,
+        violations=_VIOLATIONS,
+        partitions=_PARTITIONS,
         kernels=_KERNELS,
         output_code=_OUTPUT_CODE,
         caches=_CACHES,
@@ -417,6 +502,7 @@ _GUARDS = (
         parent=None,
         dropped=False,
     ),
+    make_guard("0/1", source="L['y']", dropped=True, category="dtype", checked_by="decorator"),
     make_guard(
         "3/0",
         kind="DICT_CONTAINS",
@@ -582,6 +668,62 @@ _FILES = (
     ),
     TracedFile(CELL, ("net",), 0, None, ("2/0",)),
     TracedFile(f"/tmp/{HOSTILE}.py", (HOSTILE,), 1, None, ("3/0",)),
+)
+
+_APPLIED = (
+    make_applied(
+        unmarked=(UnmarkedDim("L['cos']", 1, 5, "L['x'].size()[0]"),),
+        unbacked_dims=("mask: 0 as rows",),
+        evaluate_guards=True,
+        is_encoder=True,
+    ),
+    make_applied(module=None, how="ignored", compiles=False, compile_ids=(), marked=()),
+    make_applied(
+        module=HOSTILE, class_name=f"m.{HOSTILE}", splitting_ops=(HOSTILE_TERMINAL,), dynamic_dims=(HOSTILE,)
+    ),
+)
+
+_VIOLATIONS = (
+    make_violation(count=4),
+    make_violation(
+        source="",
+        expr=HOSTILE,
+        expected=None,
+        actual=None,
+        category="global state",
+        location=None,
+        action="raised",
+    ),
+    make_violation(source=f"L[{HOSTILE!r}]", expr=HOSTILE_TERMINAL, actual=HOSTILE, module=HOSTILE),
+)
+
+_PARTITIONS = (
+    make_partition(0, remarks=("mylib::attn matches no operator of the graph; there is mylib::attention",)),
+    make_partition(
+        1,
+        kind="splitting",
+        nodes=("h_2",),
+        split_op="mylib::attention",
+        reason="mylib::attention is a splitting op",
+        capturable=False,
+    ),
+    make_partition(
+        0,
+        by="inductor",
+        name="partition_0",
+        nodes=("view", "mul"),
+        reason=f"cpu ops {HOSTILE_TERMINAL}",
+        capturable=False,
+        kernels=("op0",),
+        module=HOSTILE,
+    ),
+)
+
+_RANGES = (
+    make_range(),
+    make_range(start=17, end=8192, outcome="reused", reused_from=0, elapsed_ns=90_000),
+    make_range(start=8, end=8, exact=True, module=HOSTILE),
+    make_range(end=None, problems=("the endpoint 9000 lies outside 1 to 8192",), symbol=None),
 )
 
 _KERNELS = (

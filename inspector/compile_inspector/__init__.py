@@ -21,6 +21,34 @@ if TYPE_CHECKING:
     from compile_inspector.api import inspect as inspect
     from compile_inspector.api import load as load
     from compile_inspector.api import record as record
+    from compile_inspector.engine.applied import apply as apply
+    from compile_inspector.engine.config import CompilationConfig as CompilationConfig
+    from compile_inspector.engine.config import CompilationMode as CompilationMode
+    from compile_inspector.engine.config import CUDAGraphMode as CUDAGraphMode
+    from compile_inspector.engine.config import DynamicShapesConfig as DynamicShapesConfig
+    from compile_inspector.engine.config import DynamicShapesType as DynamicShapesType
+    from compile_inspector.engine.config import InspectorConfig as InspectorConfig
+    from compile_inspector.engine.context import BatchDescriptor as BatchDescriptor
+    from compile_inspector.engine.context import get_current_vllm_config as get_current_vllm_config
+    from compile_inspector.engine.context import get_forward_context as get_forward_context
+    from compile_inspector.engine.context import is_forward_context_available as is_forward_context_available
+    from compile_inspector.engine.context import (
+        set_cudagraph_capturing_enabled as set_cudagraph_capturing_enabled,
+    )
+    from compile_inspector.engine.context import set_current_vllm_config as set_current_vllm_config
+    from compile_inspector.engine.context import set_forward_context as set_forward_context
+    from compile_inspector.engine.counters import compilation_counter as compilation_counter
+    from compile_inspector.engine.cudagraph import CUDAGraphOptions as CUDAGraphOptions
+    from compile_inspector.engine.cudagraph import CUDAGraphWrapper as CUDAGraphWrapper
+    from compile_inspector.engine.decorator import ignore_torch_compile as ignore_torch_compile
+    from compile_inspector.engine.decorator import (
+        should_torch_compile_mm_encoder as should_torch_compile_mm_encoder,
+    )
+    from compile_inspector.engine.decorator import support_torch_compile as support_torch_compile
+    from compile_inspector.engine.partitions import (
+        maybe_use_cudagraph_partition_wrapper as maybe_use_cudagraph_partition_wrapper,
+    )
+    from compile_inspector.engine.tensors import IntermediateTensors as IntermediateTensors
     from compile_inspector.notebook.extension import load_ipython_extension as load_ipython_extension
     from compile_inspector.notebook.extension import unload_ipython_extension as unload_ipython_extension
 
@@ -32,6 +60,28 @@ _HOMES = {
     "inspect": "api",
     "load": "api",
     "record": "api",
+    "BatchDescriptor": "engine.context",
+    "CUDAGraphMode": "engine.config",
+    "CUDAGraphOptions": "engine.cudagraph",
+    "CUDAGraphWrapper": "engine.cudagraph",
+    "CompilationConfig": "engine.config",
+    "CompilationMode": "engine.config",
+    "DynamicShapesConfig": "engine.config",
+    "DynamicShapesType": "engine.config",
+    "InspectorConfig": "engine.config",
+    "IntermediateTensors": "engine.tensors",
+    "apply": "engine.applied",
+    "compilation_counter": "engine.counters",
+    "get_current_vllm_config": "engine.context",
+    "get_forward_context": "engine.context",
+    "ignore_torch_compile": "engine.decorator",
+    "is_forward_context_available": "engine.context",
+    "maybe_use_cudagraph_partition_wrapper": "engine.partitions",
+    "set_cudagraph_capturing_enabled": "engine.context",
+    "set_current_vllm_config": "engine.context",
+    "set_forward_context": "engine.context",
+    "should_torch_compile_mm_encoder": "engine.decorator",
+    "support_torch_compile": "engine.decorator",
     "load_ipython_extension": "notebook.extension",
     "unload_ipython_extension": "notebook.extension",
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -125,7 +126,7 @@ class Recorder(recorders.Recorder):
     """Records every compile of the process between ``with`` and its end; see `record`."""
 
     def __init__(self, name: str | None = None, *, provenance: bool = False) -> None:
-        super().__init__(provenance=provenance, name_cells=cell_numbers)
+        super().__init__(provenance=provenance, name_cells=cell_numbers, tell=_told_by_decorator)
         self.name = name
         self._session: Session | None = None
 
@@ -149,6 +150,12 @@ class Recorder(recorders.Recorder):
             NotRecording: Recording has not begun.
         """
         return _session(self.so_far(), self.name)
+
+
+def _told_by_decorator() -> Iterable[tuple[str, Mapping[str, Any], Any]]:
+    """What the compile decorator has accumulated; nothing where it was never used: importing it for this is not worth it."""
+    narration: Any = sys.modules.get("compile_inspector.engine.narration")
+    return () if narration is None else narration.live()
 
 
 def _session(recorded: recorders.Recording, name: str | None, result: Any = None) -> Session:

@@ -8,7 +8,12 @@ InspectorError
 │   ├── NotATraceLog          the file holds no trace record at all
 │   └── SeveralRanks          a folder holds the logs of more than one rank
 ├── TableAbsent               a table was asked for that this recording cannot have
-└── DrawingError              graphviz failed or took too long
+├── DrawingError              graphviz failed or took too long
+└── EngineError               the compile decorator was asked for something it cannot do, or found a promise broken
+    ├── InvalidConfig         a configuration's value cannot be right (also a ValueError)
+    ├── InvalidDims           so with dynamic dimensions (also a ValueError)
+    ├── NotDecoratable        a class or object cannot be decorated or built so (also a TypeError)
+    └── GuardViolation        a call that a dropped guard does not admit, under "raise" (also a RuntimeError)
 """
 
 from __future__ import annotations
@@ -48,3 +53,23 @@ class TableAbsent(InspectorError):  # noqa: N818
 
 class DrawingError(InspectorError):
     """Graphviz is missing, failed, or took longer than it was given."""
+
+
+class EngineError(InspectorError):
+    """The compile decorator was asked for something it cannot do."""
+
+
+class InvalidConfig(EngineError, ValueError):  # noqa: N818
+    """A value of a configuration cannot be right; the message says which, and what can be."""
+
+
+class InvalidDims(EngineError, ValueError):  # noqa: N818
+    """Dynamic dimensions that do not fit the forward method or the argument."""
+
+
+class NotDecoratable(EngineError, TypeError):  # noqa: N818
+    """A class that cannot be decorated, or an instance of one that was built in a way that cannot be understood."""
+
+
+class GuardViolation(EngineError, RuntimeError):  # noqa: N818
+    """A call for which a guard that was dropped at the compile does not hold; the message names it and the line it comes from."""

@@ -15,6 +15,10 @@ from IPython.core.completer import provisionalcompleter
         ("%%inspect --view gr", {"graph"}),
         ("%%inspect --view=gr", {"graph"}),
         ("%inspect --name a --", {"--view", "--save", "--provenance"}),
+        ("%%inspect --view part", {"partitions"}),
+        ("%support_torch_compile model x=0 --d", {"--dynamic-shapes", "--dropped-guards"}),
+        ("%support_torch_compile model --dynamic-shapes un", {"unbacked"}),
+        ("%support_torch_compile model --mode=N", {"NONE"}),
     ],
 )
 def test_options_and_their_values_are_offered(shell, typed: str, offered: set[str]) -> None:
@@ -24,7 +28,9 @@ def test_options_and_their_values_are_offered(shell, typed: str, offered: set[st
     assert found == offered
 
 
-@pytest.mark.parametrize("typed", ["%inspector on o", "%inspect mod", "%time --v", "x = inspector o"])
+@pytest.mark.parametrize(
+    "typed", ["%inspector on o", "%inspect mod", "%support_torch_compile mod", "%time --v", "x = inspector o"]
+)
 def test_elsewhere_ipythons_own_completions_stay(shell, typed: str) -> None:
     """Our matcher is silent where the line is not its business, and lets others speak after an expression."""
     from IPython.core.completer import CompletionContext

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
 import subprocess
 import sys
 import textwrap
@@ -230,11 +231,13 @@ def test_a_seam_that_cannot_be_installed_is_a_loss_and_no_more(
     assert any(loss.where == seam and "planted" in loss.what for loss in recorder.session.losses)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("seam", observe.HOOKS)
 def test_a_seam_this_torch_has_no_place_for_is_named(seam: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a private name is missing the environment says which, instead of an empty table."""
     import importlib
 
+    importlib.import_module("torch._inductor.scheduler")  # a part that is not loaded yet is not looked into
     module = importlib.import_module(f"compile_inspector.torch_seams.{seam}")
     monkeypatch.setattr(module, "USES", ("torch._dynamo:no_such_name",))
     with ci.record() as recorder:
@@ -243,6 +246,7 @@ def test_a_seam_this_torch_has_no_place_for_is_named(seam: str, monkeypatch: pyt
     assert "no_such_name" in named[seam]
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("seam", observe.HOOKS)
 def test_a_fault_while_a_seam_writes_reaches_nobody(seam: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """When writing facts fails, the user's result is right, torch's own records are all there, and losses count it."""
@@ -259,10 +263,13 @@ def test_a_fault_while_a_seam_writes_reaches_nobody(seam: str, monkeypatch: pyte
         return real(failing, faults)
 
     monkeypatch.setattr(module, "install", install)
-    f = compiled()
+    torch._dynamo.reset()
+    scale = 1 + random.random()  # a graph that no cache holds
+    backend = "inductor" if seam == "inductor_partitions" else "eager"
+    f = torch.compile(lambda x: x * scale, backend=backend)
     with ci.record() as recorder:
-        assert torch.equal(f(torch.ones(3)), torch.full((3,), 2.0))
-        assert torch.equal(f(torch.ones(4)), torch.full((4,), 2.0))
+        torch.testing.assert_close(f(torch.ones(3)), torch.full((3,), scale))
+        torch.testing.assert_close(f(torch.ones(4)), torch.full((4,), scale))
     assert ids(recorder.session) == ["0/0", "0/1"]
     assert any("planted" in loss.what for loss in recorder.session.losses)
 

@@ -171,7 +171,7 @@ def test_the_page_begins_with_headline_and_story() -> None:
     """The first words are those of the text view, then the sentences."""
     text = Page(static_html(sample_tables())).text
     assert text.startswith(
-        "5 compiles of 3 functions in 1.23 s, 3 recompiles, 2 graph breaks, 1 failed, 4 losses"
+        "5 compiles of 3 functions in 1.23 s, 3 recompiles, 2 graph breaks, 6 violations, 1 failed, 4 losses"
     )
     assert "0/1, called from train.py:17, does not fit 0/0" in text
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from compile_inspector.model.applied import UnmarkedDim
 from compile_inspector.model.caches import CacheLookup
 from compile_inspector.model.compiles import Frame
 from compile_inspector.model.environment import ConfigPatch, Environment
@@ -18,6 +19,7 @@ from factory import (
     CALL_LINE,
     FORWARD,
     MS,
+    make_applied,
     make_break,
     make_compile,
     make_dim,
@@ -25,15 +27,20 @@ from factory import (
     make_failing,
     make_graph,
     make_guard,
+    make_partition,
+    make_range,
     make_tables,
+    make_violation,
     quiet_tables,
     sample_tables,
 )
 
 
 def test_the_headline_counts_everything() -> None:
-    """The headline has compiles, functions, time, recompiles, breaks, failures and losses; what was compiled before does not count."""
-    expected = "5 compiles of 3 functions in 1.23 s, 3 recompiles, 2 graph breaks, 1 failed, 4 losses"
+    """The headline has compiles, functions, time, recompiles, breaks, violations, failures and losses; not what was compiled before."""
+    expected = (
+        "5 compiles of 3 functions in 1.23 s, 3 recompiles, 2 graph breaks, 6 violations, 1 failed, 4 losses"
+    )
     assert expected == summarise(sample_tables()).headline
 
 
@@ -165,7 +172,7 @@ def test_what_is_not_recorded_has_reasons_and_seams_come_first() -> None:
     absences = not_recorded(sample_tables())
     assert absences[0].name == "Traced files"
     assert "inline_call_ is not there" in absences[0].reason
-    assert {"Captures", "Findings", "Applied"} <= {absence.name for absence in absences}
+    assert {"Captures", "Findings"} <= {absence.name for absence in absences}
 
 
 def test_the_environment_lists_only_what_is_known() -> None:
@@ -213,7 +220,72 @@ def test_all_text_is_visible_and_on_one_line(tables: object) -> None:
 
 
 def test_tables_follow_the_order_of_the_story() -> None:
-    """Sentences come grouped: compiles, failures, recompiles, breaks, dims, caches, losses."""
+    """Sentences come grouped: compiles, failures, recompiles, breaks, what the decorator did, dims, caches, losses."""
     tables = [sentence.table for sentence in summarise(sample_tables()).sentences]
     changes = [first for first, second in pairwise([*tables, None]) if first != second]
-    assert changes == ["compiles", "recompiles", "graph_breaks", "dims", "caches", "compiles", "losses"]
+    decorated = ["applied", "violations", "guards", "partitions", "ranges"]
+    others = ["dims", "caches", "compiles", "losses"]
+    assert changes == ["compiles", "recompiles", "graph_breaks", *decorated, *others]
+
+
+def test_what_the_decorator_did_is_told() -> None:
+    """Modules, inputs that should have been marked, violations, guards that nobody checks, splits with their remarks, and sizes."""
+    told = {
+        sentence.text: (sentence.tone, sentence.table)
+        for sentence in summarise(
+            make_tables(
+                compiles=[make_compile("0/1")],
+                applied=[make_applied(unmarked=(UnmarkedDim("L['cos']", 1, 5, "L['x'].size()[0]"),))],
+                violations=[make_violation(count=2), make_violation(action="raised", actual=None)],
+                guards=[make_guard(dropped=True), make_guard(dropped=True, checked_by="decorator")],
+                partitions=[
+                    make_partition(0, remarks=("mylib::attn matches no operator of the graph",)),
+                    make_partition(1, kind="splitting", split_op="mylib::attention"),
+                    make_partition(0, by="inductor"),
+                ],
+                ranges=[make_range(), make_range(outcome="reused", call_count=4, problems=("no size",))],
+            )
+        ).sentences
+    }
+    assert (
+        told.items()
+        >= {
+            "model.layers.0 (Block) was applied: PIECEWISE_COMPILE with inductor, dynamic x: 0, 1; compiled once.": (
+                "plain",
+                "applied",
+            ),
+            "model.layers.0 (Block): inputs of a dynamic size that were not marked themselves: "
+            "L['cos'] dim 1 = 5, like L['x'].size()[0].": ("warn", "applied"),
+            "L['x'].size()[0] was 3, and 0/1 wants 4 <= L['x'].size()[0] (model.py:38): the call recompiled (2 times).": (
+                "warn",
+                "violations",
+            ),
+            "L['x'].size()[0] did not fit, and 0/1 wants 4 <= L['x'].size()[0] (model.py:38): the call raised.": (
+                "bad",
+                "violations",
+            ),
+            "1 guard is dropped and checked by nobody.": ("warn", "guards"),
+            "The piecewise backend split the graph of 0/1 into 2 pieces, 1 of them split off at mylib::attention.": (
+                "plain",
+                "partitions",
+            ),
+            "0/1: mylib::attn matches no operator of the graph.": ("warn", "partitions"),
+            "Pieces by size: 1 compiled, 1 reused, run 7 times.": ("plain", "ranges"),
+            "No size.": ("warn", "ranges"),
+        }.items()
+    )
+
+
+def test_modules_that_do_not_compile_are_told_apart() -> None:
+    """An ignored module, one whose mode leaves it as it is, and one that was not called yet are each said to be so."""
+    rows = [
+        make_applied(how="ignored", compiles=False),
+        make_applied(module=None, compiles=False, mode="NONE"),
+        make_applied(compile_ids=()),
+    ]
+    told = [sentence.text for sentence in summarise(make_tables(applied=rows)).sentences]
+    assert told[1:] == [
+        "model.layers.0 (Block) is ignored: it runs as it is.",
+        "Block was applied and runs as it is (NONE).",
+        "model.layers.0 (Block) was applied: PIECEWISE_COMPILE with inductor, dynamic x: 0, 1; not called yet.",
+    ]

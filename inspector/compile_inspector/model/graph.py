@@ -50,6 +50,7 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
         direction: Which pass it computes; None for stages before the passes were told apart.
         cells: Notebook cells of the recording: temporary file name to the number in ``In [n]``.
         ancestor: The Dynamo graph it was lowered from, None for that graph itself and where it was not recorded.
+        partition_of: By node name: the index of the partition it lies in; empty where the graph was not partitioned.
     """
 
     compile_id: str
@@ -61,6 +62,7 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
     direction: Direction | None = None
     cells: tuple[tuple[str, int], ...] = ()
     ancestor: Ancestor | None = None
+    partition_of: tuple[tuple[str, int], ...] = ()
 
     @cached_property
     def _parsed(self) -> Parsed:
@@ -71,6 +73,7 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
             cells=dict(self.cells),
             source=None if self.ancestor is None else self.ancestor.parsed,
             backward=self.direction == "backward",
+            partition_of=dict(self.partition_of),
         )
 
     @property

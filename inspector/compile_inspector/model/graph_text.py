@@ -39,6 +39,7 @@ def parse_graph(
     cells: Mapping[str, int] | None = None,
     source: Parsed | None = None,
     backward: bool = False,
+    partition_of: Mapping[str, int] | None = None,
 ) -> Parsed:
     """The nodes of a graph, and what could not be read of it.
 
@@ -51,6 +52,7 @@ def parse_graph(
         cells: Notebook cells: temporary file name to the number in ``In [n]``.
         source: The Dynamo graph, for a later stage.
         backward: Whether this is a backward graph.
+        partition_of: Index of the partition, by node name.
     """
     reader = GraphReader(text, cells or {})
     reader.read()
@@ -60,8 +62,16 @@ def parse_graph(
         for name in node.inputs:
             users[name][node.name] = None
     owners = _owners(raw, origins, source, backward=backward)
+    partitions = partition_of or {}
     nodes = tuple(
-        _finished(node, users[node.name], owners.get(node.name, _UNKNOWN), kernels_of) for node in raw
+        _finished(
+            node,
+            users[node.name],
+            owners.get(node.name, _UNKNOWN),
+            partitions.get(node.name),
+            kernels_of.get(node.name, ()),
+        )
+        for node in raw
     )
     return Parsed(nodes, reader.problem(), tuple(node.location for node in raw))
 
@@ -84,7 +94,7 @@ def _owners(
 
 
 def _finished(
-    raw: RawNode, users: Mapping[str, None], owner: Owner, kernels_of: Mapping[str, tuple[str, ...]]
+    raw: RawNode, users: Mapping[str, None], owner: Owner, partition: int | None, kernels: tuple[str, ...]
 ) -> GraphNode:
     dtype, shape, stride, device, value = raw.annotation
     path, class_name, location = owner
@@ -102,7 +112,7 @@ def _finished(
         location or raw.location,
         path,
         class_name,
-        None,
-        kernels_of.get(raw.name, ()),
+        partition,
+        kernels,
         raw.args,
     )

@@ -26,9 +26,13 @@ class Guard(msgspec.Struct, frozen=True, gc=False):
         location: The user's line that made it; None where torch kept no line of the user's.
         stack: The frames of that line as the user's program had them, outermost first; empty where torch kept none.
         parent: Source of the guard manager around the one of ``source``, None for the root.
-        dropped: True where a filter dropped it, so that nothing checks it; None where that is not known.
+        dropped: True where torch does not check it before a call: a filter dropped it, or the compile decorator calls past torch's
+            checks; None where that is not known.
         hint: torch's remark on it (``guard on "k"`` for a closure's variable, why a size is guarded), None where it made none.
         root: Source of the outermost module it lies under, where the guard tree shows that there is one.
+        category: What sort of thing it is about, of a guard that the compile decorator dropped: size, none, value, attribute, train/eval,
+            dtype or global state; None for any other.
+        checked_by: ``decorator`` for a dropped guard that the compile decorator checks before each call by itself; None for any other.
     """
 
     compile_id: str
@@ -41,6 +45,8 @@ class Guard(msgspec.Struct, frozen=True, gc=False):
     dropped: bool | None = None
     hint: str | None = None
     root: str | None = None
+    category: str | None = None
+    checked_by: str | None = None
 
     @property
     def module_path(self) -> str | None:

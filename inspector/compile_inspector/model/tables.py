@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, overload
 import msgspec
 
 from compile_inspector.errors import TableAbsent
+from compile_inspector.model.applied import Applied
 from compile_inspector.model.breaks import GraphBreak
 from compile_inspector.model.caches import CacheLookup
 from compile_inspector.model.compiles import Compile
@@ -17,9 +18,12 @@ from compile_inspector.model.files import TracedFile
 from compile_inspector.model.graph import Graph
 from compile_inspector.model.guards import Guard
 from compile_inspector.model.kernels import Kernel, OutputCode
+from compile_inspector.model.partitions import Partition
+from compile_inspector.model.ranges import CompileRange
 from compile_inspector.model.recompiles import Recompile
 from compile_inspector.model.records import Loss
 from compile_inspector.model.symbols import Dim, Specialization, Symbol
+from compile_inspector.model.violations import Violation
 
 Row = TypeVar("Row")
 Builder = Callable[[], "tuple[Any, ...] | None"]
@@ -63,10 +67,10 @@ class Tables:
     graph_breaks = Table[GraphBreak]()
     recompiles = Table[Recompile]()
     traced_files = Table[TracedFile]()
-    applied = Table[Any]()
-    ranges = Table[Any]()
-    violations = Table[Any]()
-    partitions = Table[Any]()
+    applied = Table[Applied]()
+    ranges = Table[CompileRange]()
+    violations = Table[Violation]()
+    partitions = Table[Partition]()
     captures = Table[Any]()
     kernels = Table[Kernel]()
     output_code = Table[OutputCode]()

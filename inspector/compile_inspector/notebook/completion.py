@@ -7,14 +7,23 @@ from typing import TYPE_CHECKING
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
-from compile_inspector.notebook.magics import ACTIONS
+from compile_inspector.notebook.magics import ACTIONS, DYNAMIC_SHAPES, MODES, POLICIES
 from compile_inspector.notebook.show import VIEWS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _OPTIONS = ("--name", "--save", "--view", "--provenance")
-_LINE = re.compile(r"^\s*%{1,2}(inspect|inspector)\s(.*)$", re.DOTALL)
+_APPLY_OPTIONS = ("--mode", "--backend", "--dynamic-shapes", "--dropped-guards", "--split", "--undo")
+_VALUES = {
+    "inspect": {"--view": tuple(VIEWS)},
+    "support_torch_compile": {
+        "--mode": MODES,
+        "--dynamic-shapes": DYNAMIC_SHAPES,
+        "--dropped-guards": POLICIES,
+    },
+}
+_LINE = re.compile(r"^\s*%{1,2}(inspect|inspector|support_torch_compile)\s(.*)$", re.DOTALL)
 
 
 @context_matcher(identifier="compile_inspector")  # pyright: ignore[reportUntypedFunctionDecorator]
@@ -28,10 +37,11 @@ def complete(context: CompletionContext) -> SimpleMatcherResult:
     before, last = words[:-1], words[-1]
     if magic == "inspector":
         return _found(() if any(before) else ACTIONS, last)
-    if before and before[-1] == "--view":
-        return _found(tuple(VIEWS), last)
+    if before and before[-1] in _VALUES[magic]:
+        return _found(_VALUES[magic][before[-1]], last)
     if last.startswith("-"):
-        return _found([option for option in _OPTIONS if option not in before], last)
+        known = _OPTIONS if magic == "inspect" else _APPLY_OPTIONS
+        return _found([option for option in known if option not in before], last)
     return _found((), "")
 
 

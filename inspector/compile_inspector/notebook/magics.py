@@ -1,4 +1,4 @@
-"""The magics: ``%%inspect``, ``%inspect`` and ``%inspector``."""
+"""The magics: ``%%inspect``, ``%inspect``, ``%inspector`` and ``%support_torch_compile``."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "_session"
 ACTIONS = ("on", "off", "status", "reset")
+MODES = ("NONE", "STOCK_TORCH_COMPILE", "DYNAMO_TRACE_ONCE", "PIECEWISE_COMPILE")
+DYNAMIC_SHAPES = ("backed", "unbacked", "backed_size_oblivious")
+POLICIES = ("recompile", "raise", "ignore")
 _OPTION = re.compile(
     r"""\s*(?:--provenance(?=\s|$) | --(?:name|save|view)(?:=|\s+)(?:"[^"]*"|'[^']*'|[^\s"']\S*)(?=\s|$))""",
     re.VERBOSE,
@@ -105,6 +108,53 @@ class CompileInspector(Settings):
             self.watch.reset()
             self.ip.user_ns.pop(DEFAULT_NAME, None)
         print(self.watch.status())  # noqa: T201 - what a magic says goes to the cell's output
+
+    @line_magic  # pyright: ignore[reportUntypedFunctionDecorator]
+    @no_var_expand
+    @magic_arguments()
+    @argument("--undo", action="store_true", help="Make the module what it was before.")
+    @argument(
+        "--split",
+        metavar="OP",
+        action="append",
+        help="An operator to split the graph at, such as mylib::attention; may be given several times.",
+    )
+    @argument(
+        "--dropped-guards",
+        choices=POLICIES,
+        help="What to do where a guard does not hold; recompile without it.",
+    )
+    @argument("--dynamic-shapes", choices=DYNAMIC_SHAPES, help="How sizes become symbols; backed without it.")
+    @argument("--backend", help="torch.compile's backend; inductor without it.")
+    @argument("--mode", choices=MODES, help="How to compile; PIECEWISE_COMPILE without it.")
+    @argument("module", help="The module: a name, or an expression without spaces.")
+    @argument(  # pyright: ignore[reportUntypedFunctionDecorator]
+        "dims", nargs="*", help="NAME=DIM[,DIM]: dynamic dimensions; inferred from annotations without any."
+    )
+    def support_torch_compile(self, line: str) -> None:
+        """Compile a live module from its next call on: ``%support_torch_compile model.layers[0] x=0 --backend eager``."""
+        from compile_inspector.notebook.applying import apply_to, dims_of, undo_on
+
+        arguments = parse_argstring(self.support_torch_compile, line)
+        dims = dims_of(arguments.dims)
+        settings = {
+            "mode": arguments.mode,
+            "backend": arguments.backend,
+            "splitting_ops": arguments.split,
+            "dropped_guards": arguments.dropped_guards,
+            "dynamic_shapes_config": arguments.dynamic_shapes and {"type": arguments.dynamic_shapes},
+        }
+        settings = {name: value for name, value in settings.items() if value is not None}
+        if arguments.undo and (dims or settings):
+            msg = "--undo takes nothing but the module"
+            raise UsageError(msg)
+        module = run_expression(self.ip, arguments.module)
+        done = (
+            undo_on(module, arguments.module)
+            if arguments.undo
+            else apply_to(module, arguments.module, dims, settings)
+        )
+        print(done)  # noqa: T201 - what a magic says goes to the cell's output
 
     def keep(self, session: Session, name: str | None = None) -> None:
         """Puts a session into the user's namespace."""

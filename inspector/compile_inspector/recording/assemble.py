@@ -9,6 +9,7 @@ from compile_inspector.model.records import Loss, Record
 from compile_inspector.model.tables import Tables
 from compile_inspector.recording.fold import Trace
 from compile_inspector.recording.stacks import Places
+from compile_inspector.recording.tables.applied import applied
 from compile_inspector.recording.tables.breaks import graph_breaks
 from compile_inspector.recording.tables.caches import caches
 from compile_inspector.recording.tables.compiles import compiles
@@ -18,10 +19,13 @@ from compile_inspector.recording.tables.files import traced_files
 from compile_inspector.recording.tables.graphs import graphs
 from compile_inspector.recording.tables.guards import guards
 from compile_inspector.recording.tables.kernels import kernels, output_code
+from compile_inspector.recording.tables.partitions import partitions, why_absent
+from compile_inspector.recording.tables.ranges import ranges
 from compile_inspector.recording.tables.recompiles import recompiles
 from compile_inspector.recording.tables.symbols import specializations, symbols
+from compile_inspector.recording.tables.violations import violations
 
-_BUILDERS: dict[str, Callable[[Trace, Places], tuple[Any, ...]]] = {
+_BUILDERS: dict[str, Callable[[Trace, Places], tuple[Any, ...] | None]] = {
     "compiles": compiles,
     "graphs": graphs,
     "guards": guards,
@@ -31,16 +35,16 @@ _BUILDERS: dict[str, Callable[[Trace, Places], tuple[Any, ...]]] = {
     "graph_breaks": graph_breaks,
     "recompiles": recompiles,
     "traced_files": traced_files,
+    "applied": applied,
+    "ranges": ranges,
+    "violations": violations,
+    "partitions": partitions,
     "kernels": kernels,
     "output_code": output_code,
     "caches": caches,
 }
 
 ABSENT = {
-    "applied": "the compile decorator is not part of this version",
-    "ranges": "the compile decorator is not part of this version",
-    "violations": "the compile decorator is not part of this version",
-    "partitions": "partitions are not recorded by this version",
     "captures": "CUDA-graph captures are not recorded by this version",
     "findings": "findings are not part of this version",
 }
@@ -57,7 +61,9 @@ def assemble(records: Iterable[Record], *, losses: Iterable[Loss] = (), path: st
     trace = Trace(records, losses=losses, path=path)
     places = Places(trace)
 
-    def builder(build: Callable[[Trace, Places], tuple[Any, ...]]) -> Callable[[], tuple[Any, ...]]:
+    def builder(
+        build: Callable[[Trace, Places], tuple[Any, ...] | None],
+    ) -> Callable[[], tuple[Any, ...] | None]:
         return lambda: trace.once(build.__name__, lambda: build(trace, places))
 
     def lost() -> tuple[Loss, ...]:
@@ -66,7 +72,8 @@ def assemble(records: Iterable[Record], *, losses: Iterable[Loss] = (), path: st
         return (*trace.losses.rows(), *_faults(trace))
 
     builders = {name: builder(build) for name, build in _BUILDERS.items()} | {"losses": lost}
-    tables = Tables(builders, environment=environment(trace, places), absent=ABSENT)
+    absent = {**ABSENT, "partitions": why_absent(trace) or ""}
+    tables = Tables(builders, environment=environment(trace, places), absent=absent)
     return tables
 
 

@@ -14,6 +14,11 @@ Built = TypeVar("Built")
 FACT = "compile_inspector."
 _STARTS = frozenset({"dynamo_start"})
 _SHORT = 1000
+TOLD = frozenset(
+    FACT + name
+    for name in ("applied", "marked", "dropped_guards", "violations", "splits", "ranges", "captures")
+)
+"""Facts that the compile decorator tells, each again when it has changed; they may be about compiles from before the recording."""
 _START_ARTIFACTS = frozenset({"recompile_reasons", FACT + "recompile", FACT + "existing"})
 
 
@@ -85,6 +90,7 @@ class Trace:
     Attributes:
         compiles: By unique id, in order of appearance.
         outside: Records that belong to no compile.
+        told: What the compile decorator told, in order: each record with the unique id of its compile, None for those of none.
         files: torch's table of file names: number to path.
         cells: Notebook cells: temporary file name to the number in ``In [n]``.
         losses: What could not be read; builders add to it.
@@ -96,12 +102,14 @@ class Trace:
     ) -> None:
         self.compiles: dict[str, CompileTrace] = {}
         self.outside: list[Record] = []
+        self.told: list[tuple[Record, str | None]] = []
         self.files: dict[int, str] = {}
         self.cells: dict[str, int] = {}
         self.losses = Losses(losses)
         self.path = path
         self._current: dict[str, CompileTrace] = {}
         self._closed: set[str] = set()
+        self._only_told: set[str] = set()
         self._kept: dict[str, Any] = {}
         for record in records:
             self._take(record)
@@ -111,6 +119,9 @@ class Trace:
             self._intern(record)
             return
         compile_id = record.compile_id
+        if record.artifact in TOLD:
+            self.told.append((record, self._told_of(compile_id)))
+            return
         if record.artifact == FACT + "cells":
             found = self.fact(record)
             if isinstance(found, dict):
@@ -125,10 +136,20 @@ class Trace:
         if record.event == "compilation_metrics" or record.artifact == FACT + "existing":
             self._closed.add(compile_id)
 
+    def _told_of(self, compile_id: str | None) -> str | None:
+        """The unique id of the compile that something is told of; it is left to that compile alone where it began before the recording."""
+        if compile_id is None:
+            return None
+        current = self._current.get(compile_id)
+        if current is not None:
+            return current.id
+        self._only_told.add(compile_id)
+        return compile_id
+
     def _open(self, compile_id: str) -> CompileTrace:
         self._closed.discard(compile_id)
         unique, count = compile_id, 1
-        while unique in self.compiles:
+        while unique in self.compiles or unique in self._only_told:
             count += 1
             unique = f"{compile_id}#{count}"
         opened = self.compiles[unique] = self._current[compile_id] = CompileTrace(unique)

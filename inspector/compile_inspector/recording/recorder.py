@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
+
+import msgspec
 
 from compile_inspector.errors import NotRecording, RecordingError, StillRecording
 from compile_inspector.model.records import Record
 from compile_inspector.model.tables import Tables
 from compile_inspector.recording.assemble import assemble
+from compile_inspector.recording.fold import TOLD
 from compile_inspector.recording.live import Catcher, Raw, records
 from compile_inspector.recording.progress import Listener, ProgressReader
 
 FACT = "compile_inspector."
+
+_MARK = FACT.encode()
+
+Tell = Callable[[], "Iterable[tuple[str, Mapping[str, Any], Any]]"]
+"""Gives what has accumulated elsewhere: name of the fact, payload, what names the compile it is about (None for none)."""
 
 
 class Recording:
@@ -50,14 +58,20 @@ class Recorder:
     Args:
         provenance: Also record which nodes each kernel was made of; this changes the key of Inductor's cache.
         name_cells: Gives the notebook cells known so far: temporary file name to the number in ``In [n]``.
+        tell: Gives what the compile decorator has accumulated; asked at the beginning and at the end.
     """
 
     def __init__(
-        self, *, provenance: bool = False, name_cells: Callable[[], Mapping[str, int]] | None = None
+        self,
+        *,
+        provenance: bool = False,
+        name_cells: Callable[[], Mapping[str, int]] | None = None,
+        tell: Tell | None = None,
     ) -> None:
         self._state: Literal["new", "recording", "finished"] = "new"
         self._provenance = provenance
         self._name_cells = name_cells
+        self._tell = tell
         self._recording: Recording | None = None
 
     def __enter__(self) -> Self:
@@ -147,8 +161,25 @@ class Recorder:
         catcher.add("artifact", _artifact("environment"), self._observe.environment())
         for envelope, compiled in self._observe.existing():
             catcher.add("artifact", _artifact("existing"), compiled, envelope)
+        self._say_what_is_told(catcher)
+
+    def _say_what_is_told(self, catcher: Catcher) -> None:
+        """Writes what the decorator tells now, as far as it differs from what was written already."""
+        if self._tell is None:
+            return
+        try:
+            told = list(self._tell())
+            written = _written(catcher.raw) if told else {}
+            for name, payload, compile_id in told:
+                plain = msgspec.to_builtins(payload, enc_hook=str)
+                if written.get((FACT + name, plain.get("key"))) != plain:
+                    envelope = self._observe.envelope(str(compile_id)) if compile_id is not None else None
+                    catcher.add("artifact", _artifact(name), plain, envelope)
+        except Exception as error:  # noqa: BLE001 - the recorder's edge
+            self._lose(error)
 
     def _say_what_is_known_now(self, catcher: Catcher) -> None:
+        self._say_what_is_told(catcher)
         cells = self._cells()
         if cells:
             catcher.add("artifact", _artifact("cells"), cells)
@@ -171,3 +202,16 @@ class Recorder:
 
 def _artifact(name: str) -> dict[str, str]:
     return {"name": FACT + name, "encoding": "json"}
+
+
+def _written(raw: Iterable[Raw]) -> dict[tuple[str, Any], Any]:
+    """What was written of each fact that is told again when it changes, by its name and key: the last of each."""
+    found: dict[tuple[str, Any], Any] = {}
+    for one in raw:
+        if _MARK not in one.envelope or one.payload is None:
+            continue
+        name: Any = msgspec.json.decode(one.envelope).get("artifact", {}).get("name")
+        if name in TOLD:
+            payload: Any = msgspec.json.decode(one.payload)
+            found[name, payload.get("key")] = payload
+    return found

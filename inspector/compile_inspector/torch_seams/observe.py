@@ -10,7 +10,7 @@ from typing import Any
 from compile_inspector.torch_seams import trace
 from compile_inspector.torch_seams.probe import Faults, Undo
 
-HOOKS = ("calls", "guards", "recompiles", "shapes", "modules", "traced_files")
+HOOKS = ("calls", "guards", "recompiles", "shapes", "modules", "traced_files", "inductor_partitions")
 """The seams that hook into torch, in the order they are installed."""
 
 FAULTS = Faults()
@@ -116,16 +116,21 @@ def existing() -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Compiles from before: each one's envelope (its ids) and what torch still holds of it."""
     try:
         compiled: list[dict[str, Any]] = _seam("existing").existing()
-        return [(_envelope(one["id"]), one) for one in compiled]
+        return [(envelope(one["id"]), one) for one in compiled]
     except Exception as error:
         FAULTS.count("existing", error)
         return []
 
 
-def _envelope(compile_id: str) -> dict[str, Any]:
+def envelope(compile_id: str) -> dict[str, Any]:
+    """The envelope that torch gives to records of a compile, from the compile's id as text.
+
+    Raises:
+        ValueError: It is no such id.
+    """
     frame, _, count = compile_id.rpartition("/")
     head, _, frame_id = frame.rpartition("/")
-    envelope: dict[str, Any] = {"frame_id": int(frame_id), "frame_compile_id": int(count), "attempt": 0}
+    found: dict[str, Any] = {"frame_id": int(frame_id), "frame_compile_id": int(count), "attempt": 0}
     if head.startswith("!"):
-        envelope["compiled_autograd_id"] = int(head[1:])
-    return envelope
+        found["compiled_autograd_id"] = int(head[1:])
+    return found

@@ -44,6 +44,11 @@ def interned_files() -> list[tuple[str, int]]:
     return list(table.items())
 
 
+def heard() -> bool:
+    """Whether anybody listens now: what is costly to say need not be worked out for nobody."""
+    return bool(logging.getLogger("torch.__trace").handlers)
+
+
 def emit(name: str, payload: object, *, compile_id: Any = None) -> None:
     """Writes one fact into the trace, once for every listener.
 

@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
+from compile_inspector.model.applied import Applied, MarkedDim, UnmarkedDim
 from compile_inspector.model.breaks import GraphBreak
 from compile_inspector.model.caches import CacheLookup, KeyDifference
 from compile_inspector.model.compiles import Compile, CompileFailure, Phase
@@ -20,9 +21,12 @@ from compile_inspector.model.guards import Guard
 from compile_inspector.model.kernels import Kernel, OutputCode
 from compile_inspector.model.locations import Location
 from compile_inspector.model.nodes import GraphNode
+from compile_inspector.model.partitions import Partition
+from compile_inspector.model.ranges import CompileRange
 from compile_inspector.model.recompiles import EntryCheck, FailingGuard, Recompile, Unevaluated
 from compile_inspector.model.records import Loss
 from compile_inspector.model.symbols import Dim, Specialization, Symbol
+from compile_inspector.model.violations import Violation
 from compile_inspector.views.words import visible
 
 Row = TypeVar("Row")
@@ -101,6 +105,18 @@ def change_text(guard: FailingGuard) -> str:
     return f"{guard.source}: {guard.expected} -> {'?' if guard.actual is None else guard.actual}"
 
 
+def unmarked_text(dim: UnmarkedDim) -> str:
+    """An input of a marked size that was not marked: ``L['cos'] dim 1 = 7, like L['x'].size()[1]``."""
+    size = "" if dim.size is None else f" = {dim.size}"
+    return f"{dim.source} dim {dim.dim}{size}, like {dim.like}"
+
+
+def _mark(dim: MarkedDim) -> str:
+    size = "" if dim.size is None else f" = {dim.size}"
+    shared = "" if dim.shape_id is None else f" as {dim.shape_id}"
+    return f"{dim.source} dim {dim.dim}{size}: {dim.kind}{shared}"
+
+
 def _names(names: tuple[str, ...] | None) -> list[str] | None:
     return None if names is None else list(names)
 
@@ -112,7 +128,9 @@ def _difference(part: KeyDifference) -> str:
 
 
 def _dropped(guard: Guard) -> str | None:
-    return None if guard.dropped is None else "dropped" if guard.dropped else "checked"
+    if not guard.dropped:
+        return None if guard.dropped is None else "checked"
+    return "dropped" if guard.checked_by is None else f"checked by the {guard.checked_by}"
 
 
 def _failing(entry: EntryCheck | None) -> list[str]:
@@ -181,6 +199,7 @@ _GUARDS: tuple[Column[Guard], ...] = (
     Column("location", "Line", "location", lambda row: _place(row.location)),
     Column("module_path", "Module", "code", lambda row: row.module_path),
     Column("dropped", "State", "badge", _dropped),
+    Column("category", "About", "badge", lambda row: row.category),
     Column("code", "Code", "code", lambda row: _code(row.location), detail=True),
     Column("hint", "Remark", "text", lambda row: row.hint, detail=True),
     Column("parent", "Under", "code", lambda row: row.parent, detail=True),
@@ -264,6 +283,82 @@ _TRACED_FILES: tuple[Column[TracedFile], ...] = (
     Column("inline_count", "Inlined calls", "number", lambda row: row.inline_count),
     Column("compile_ids", "Compiles", "list", lambda row: list(row.compile_ids)),
     Column("content_hash", "SHA-256", "code", lambda row: row.content_hash, detail=True),
+)
+
+_APPLIED: tuple[Column[Applied], ...] = (
+    Column("module", "Module", "code", lambda row: row.module),
+    Column("class", "Class", "code", lambda row: row.class_name.rpartition(".")[2]),
+    Column("how", "How", "badge", lambda row: row.how if row.compiles else f"{row.how}, not compiled"),
+    Column("mode", "Mode", "code", lambda row: row.mode),
+    Column("backend", "Backend", "code", lambda row: row.backend),
+    Column("dynamic_dims", "Dynamic dims", "list", lambda row: list(row.dynamic_dims)),
+    Column("dynamic_shapes", "Sizes are", "code", lambda row: row.dynamic_shapes),
+    Column("dropped_guards", "Dropped guards", "badge", lambda row: row.dropped_guards),
+    Column("splitting_ops", "Split at", "list", lambda row: list(row.splitting_ops)),
+    Column("compile_ids", "Compiles", "list", lambda row: list(row.compile_ids)),
+    Column(
+        "unmarked", "Same size, not marked", "list", lambda row: [unmarked_text(one) for one in row.unmarked]
+    ),
+    Column("class_name", "Class in full", "code", lambda row: row.class_name, detail=True),
+    Column("location", "Forward", "location", lambda row: _place(row.location), detail=True),
+    Column("marked", "Marked", "list", lambda row: [_mark(one) for one in row.marked], detail=True),
+    Column("unbacked_dims", "Unbacked dims", "list", lambda row: list(row.unbacked_dims), detail=True),
+    Column(
+        "evaluate_guards",
+        "Guards on sizes",
+        "text",
+        lambda row: "kept, and raise" if row.evaluate_guards else None,
+        detail=True,
+    ),
+    Column("is_encoder", "Encoder", "text", lambda row: "yes" if row.is_encoder else None, detail=True),
+)
+
+_VIOLATIONS: tuple[Column[Violation], ...] = (
+    Column("compile_id", "Compile", "id", lambda row: row.compile_id),
+    Column("source", "Source", "code", lambda row: row.source or "the process's state"),
+    Column("expr", "Check", "code", lambda row: row.expr),
+    Column("actual", "Actual", "code", lambda row: row.actual),
+    Column("category", "About", "badge", lambda row: row.category),
+    Column("action", "The call", "badge", lambda row: row.action),
+    Column("count", "Times", "number", lambda row: row.count),
+    Column("location", "Line", "location", lambda row: _place(row.location)),
+    Column("code", "Code", "code", lambda row: _code(row.location)),
+    Column("module", "Module", "code", lambda row: row.module),
+    Column("class_name", "Class", "code", lambda row: row.class_name, detail=True),
+    Column("expected", "Expected", "code", lambda row: row.expected, detail=True),
+)
+
+_PARTITIONS: tuple[Column[Partition], ...] = (
+    Column("compile_id", "Compile", "id", lambda row: row.compile_id),
+    Column("by", "Split by", "badge", lambda row: row.by),
+    Column("graph", "Graph", "number", lambda row: row.graph),
+    Column("index", "Piece", "number", lambda row: row.index),
+    Column("name", "Name", "code", lambda row: row.name),
+    Column("kind", "Kind", "badge", lambda row: row.kind),
+    Column("split_op", "Split at", "code", lambda row: row.split_op),
+    Column("reason", "Reason", "text", lambda row: row.reason),
+    Column(
+        "capturable", "CUDA graph", "badge", lambda row: "can hold it" if row.capturable else "cannot hold it"
+    ),
+    Column("nodes", "Nodes", "list", lambda row: list(row.nodes)),
+    Column("module", "Module", "code", lambda row: row.module),
+    Column("kernels", "Scheduled operations", "list", lambda row: list(row.kernels), detail=True),
+    Column("remarks", "Remarks", "list", lambda row: list(row.remarks), detail=True),
+)
+
+_RANGES: tuple[Column[CompileRange], ...] = (
+    Column("compile_id", "Compile", "id", lambda row: row.compile_id),
+    Column("partition", "Piece", "number", lambda row: row.partition),
+    Column("sizes", "Sizes", "code", lambda row: row.sizes),
+    Column("exact", "Kind", "badge", lambda row: "exact" if row.exact else "range"),
+    Column("backend", "Backend", "code", lambda row: row.backend),
+    Column("outcome", "Outcome", "badge", lambda row: row.outcome),
+    Column("reused_from", "Equal to piece", "number", lambda row: row.reused_from),
+    Column("elapsed_ns", "Time", "duration", lambda row: row.elapsed_ns),
+    Column("call_count", "Calls", "number", lambda row: row.call_count),
+    Column("symbol", "Symbol", "code", lambda row: row.symbol),
+    Column("module", "Module", "code", lambda row: row.module),
+    Column("problems", "Problems", "list", lambda row: list(row.problems), detail=True),
 )
 
 _KERNELS: tuple[Column[Kernel], ...] = (
@@ -360,12 +455,16 @@ def _sizes(sizes: tuple[int | str, ...] | None) -> str | None:
 COLUMNS: Mapping[str, tuple[Column[Any], ...]] = {
     "compiles": _COMPILES,
     "recompiles": _RECOMPILES,
+    "violations": _VIOLATIONS,
     "graph_breaks": _GRAPH_BREAKS,
+    "applied": _APPLIED,
     "dims": _DIMS,
     "symbols": _SYMBOLS,
     "specializations": _SPECIALIZATIONS,
     "guards": _GUARDS,
     "graphs": _GRAPHS,
+    "partitions": _PARTITIONS,
+    "ranges": _RANGES,
     "kernels": _KERNELS,
     "output_code": _OUTPUT_CODE,
     "caches": _CACHES,
@@ -385,12 +484,16 @@ PARTS: Mapping[str, tuple[Column[Any], ...]] = {
 TITLES: Mapping[str, str] = {
     "compiles": "Compiles",
     "recompiles": "Recompiles",
+    "violations": "Violations",
     "graph_breaks": "Graph breaks",
+    "applied": "Applied modules",
     "dims": "Input dimensions",
     "symbols": "Symbols",
     "specializations": "Specializations",
     "guards": "Guards",
     "graphs": "Graphs",
+    "partitions": "Partitions",
+    "ranges": "Compile ranges",
     "kernels": "Kernels",
     "output_code": "Generated code",
     "caches": "Caches",

@@ -19,8 +19,8 @@ from compile_inspector.views.story import NOTHING_HINT, rows_of
 from compile_inspector.views.summary import Summary, summarise
 from compile_inspector.views.words import duration, one_line, short_place, visible
 
-_OPEN = frozenset({"recompiles", "graph_breaks", "losses"})
-_DETAILS_SHOWN = frozenset({"explanation", "missing", "error_location", "restarts"})
+_OPEN = frozenset({"recompiles", "violations", "graph_breaks", "losses"})
+_DETAILS_SHOWN = frozenset({"problems", "remarks", "explanation", "missing", "error_location", "restarts"})
 _LEFT = ' style="text-align:left"'
 _PLACE = ' style="text-align:left;white-space:nowrap"'
 _RIGHT = ' style="text-align:right;white-space:nowrap"'

@@ -8,16 +8,20 @@ from typing import Any, Literal
 
 import msgspec
 
+from compile_inspector.model.applied import Applied
 from compile_inspector.model.breaks import GraphBreak
 from compile_inspector.model.caches import CacheLookup
 from compile_inspector.model.compiles import Compile
 from compile_inspector.model.guards import Guard
 from compile_inspector.model.kernels import Kernel
 from compile_inspector.model.locations import Location
+from compile_inspector.model.partitions import Partition
+from compile_inspector.model.ranges import CompileRange
 from compile_inspector.model.recompiles import EntryCheck, FailingGuard, Recompile
 from compile_inspector.model.symbols import Dim
 from compile_inspector.model.tables import Tables
-from compile_inspector.views.columns import change_text, failure_text, title_of
+from compile_inspector.model.violations import Violation
+from compile_inspector.views.columns import change_text, failure_text, title_of, unmarked_text
 from compile_inspector.views.words import count, duration, one_line, visible
 
 Tone = Literal["plain", "good", "warn", "bad"]
@@ -45,6 +49,7 @@ def sentences(tables: Tables) -> Iterable[Sentence]:
     yield from _first(_failures(compiles), "compiles")
     yield from _first(_recompiles(rows_of(tables, "recompiles")), "recompiles")
     yield from _first(_breaks(rows_of(tables, "graph_breaks")), "graph_breaks")
+    yield from _decorated(tables)
     if dims := newest_dims(tables):
         yield Sentence(dims_sentence(dims), "plain", "dims")
     if lookups := rows_of(tables, "caches"):
@@ -59,6 +64,111 @@ def sentences(tables: Tables) -> Iterable[Sentence]:
     if losses := rows_of(tables, "losses"):
         times = sum(loss.count for loss in losses)
         yield Sentence(f"Not everything could be read: {count(times, 'loss', 'losses')}.", "bad", "losses")
+
+
+def _decorated(tables: Tables) -> Iterable[Sentence]:
+    """What the compile decorator did: to which modules, which calls their code did not admit, where graphs were split, for which sizes."""
+    applied: tuple[Applied, ...] = rows_of(tables, "applied")
+    yield from _first([Sentence(_module(row), "plain", "applied") for row in applied], "applied")
+    yield from _first([one for row in applied for one in _unmarked(row)], "applied")
+    yield from _first(_violations(rows_of(tables, "violations")), "violations")
+    unchecked = [guard for guard in rows_of(tables, "guards") if guard.dropped and guard.checked_by is None]
+    if unchecked:
+        what = "guard is dropped and checked" if len(unchecked) == 1 else "guards are dropped and checked"
+        yield Sentence(f"{len(unchecked):,} {what} by nobody.", "warn", "guards")
+    yield from _first(_splits(rows_of(tables, "partitions")), "partitions")
+    if ranges := rows_of(tables, "ranges"):
+        yield Sentence(f"Pieces by size: {range_counts(ranges)}.", "plain", "ranges")
+    problems = dict.fromkeys(problem for row in ranges for problem in row.problems)
+    yield from _first([Sentence(_sentence(problem), "warn", "ranges") for problem in problems], "ranges")
+
+
+def range_counts(ranges: Iterable[CompileRange]) -> str:
+    """``13 compiled, 11 reused, run 48 times``."""
+    rows = list(ranges)
+    outcomes = Counter(row.outcome for row in rows)
+    shown = [f"{number:,} {visible(outcome)}" for outcome, number in outcomes.items()]
+    return ", ".join([*shown, f"run {count(sum(row.call_count for row in rows), 'time')}"])
+
+
+def partition_counts(partitions: Iterable[Partition]) -> str:
+    """``0/0: 25 pieces, 12 of them split off at silly::attention``, for each graph that was split; graphs left whole are counted."""
+    graphs = _graphs(partitions)
+    split = {key: pieces for key, pieces in graphs.items() if len(pieces) > 1}
+    shown = [f"{visible(compile_id)}: {_pieces(pieces)}" for (compile_id, _, _), pieces in split.items()]
+    whole = len(graphs) - len(split)
+    return "; ".join([*shown, f"{count(whole, 'graph')} left whole"] if whole else shown)
+
+
+def _graphs(partitions: Iterable[Partition]) -> dict[tuple[str, str, int], list[Partition]]:
+    graphs: dict[tuple[str, str, int], list[Partition]] = {}
+    for piece in partitions:
+        graphs.setdefault((piece.compile_id, piece.by, piece.graph), []).append(piece)
+    return graphs
+
+
+def _pieces(pieces: list[Partition]) -> str:
+    ops = dict.fromkeys(piece.split_op for piece in pieces if piece.split_op is not None)
+    splitting = sum(piece.kind == "splitting" for piece in pieces)
+    off = f", {splitting:,} of them split off at {', '.join(map(visible, ops))}" if splitting else ""
+    return f"{count(len(pieces), 'piece')}{off}"
+
+
+def _splits(partitions: Iterable[Partition]) -> list[Sentence]:
+    found: list[Sentence] = []
+    for (compile_id, by, _), pieces in _graphs(partitions).items():
+        if len(pieces) > 1:
+            who = "Inductor" if by == "inductor" else "the piecewise backend"
+            text = f"{who} split the graph of {compile_id} into {_pieces(pieces)}."
+            found.append(Sentence(one_line(text[0].upper() + text[1:]), "plain", "partitions"))
+        found += [
+            Sentence(_sentence(f"{compile_id}: {remark}"), "warn", "partitions")
+            for remark in pieces[0].remarks
+        ]
+    return found
+
+
+def _sentence(text: str) -> str:
+    return one_line(f"{text[:1].upper()}{text[1:].rstrip('.')}.", 300)
+
+
+def _module(row: Applied) -> str:
+    if row.how == "ignored":
+        return one_line(f"{row.name} is ignored: it runs as it is.")
+    if not row.compiles:
+        return one_line(f"{row.name} was {row.how} and runs as it is ({row.mode}).")
+    dims = "; ".join(row.dynamic_dims)
+    times = f"compiled {_times(len(row.compile_ids))}" if row.compile_ids else "not called yet"
+    return one_line(f"{row.name} was {row.how}: {row.mode} with {row.backend}, dynamic {dims}; {times}.", 300)
+
+
+def _unmarked(row: Applied) -> Iterable[Sentence]:
+    if row.unmarked:
+        shown = "; ".join(unmarked_text(dim) for dim in row.unmarked[:_SENTENCES_EACH])
+        more = len(row.unmarked) - _SENTENCES_EACH
+        rest = f"; {more:,} more" if more > 0 else ""
+        text = f"{row.name}: inputs of a dynamic size that were not marked themselves: {shown}{rest}."
+        yield Sentence(one_line(text), "warn", "applied")
+
+
+def _violations(violations: Iterable[Violation]) -> list[Sentence]:
+    return [
+        Sentence(one_line(violation_text(row)), "bad" if row.action == "raised" else "warn", "violations")
+        for row in violations
+    ]
+
+
+def violation_text(row: Violation) -> str:
+    """A violation in one sentence."""
+    times = "" if row.count == 1 else f" ({row.count:,} times)"
+    line = _at(row.location, " ({})")
+    if row.expected is not None and row.expected != row.expr:
+        return (
+            f"{row.compile_id} does not admit a call: {row.expr.rstrip('.')}{line}; it {row.action}{times}."
+        )
+    what = row.source or "the process's state"
+    had = f"{what} was {row.actual}" if row.actual is not None else f"{what} did not fit"
+    return f"{had}, and {row.compile_id} wants {row.expr}{line}: the call {row.action}{times}."
 
 
 def rows_of(tables: Tables, name: str) -> tuple[Any, ...]:
@@ -153,9 +263,12 @@ def _functions(compiles: Iterable[Compile]) -> list[Sentence]:
 def _function(group: list[Compile]) -> str:
     frame = group[0].frame
     name = f"{frame.function} ({frame.location.short})" if frame else f"Compile {group[0].id}"
-    times = "once" if len(group) == 1 else "twice" if len(group) == 2 else f"{len(group):,} times"
     took = f", in {duration(compile_ns(group))}" if any(one.elapsed_ns is not None for one in group) else ""
-    return one_line(f"{name} was compiled {times}{took}.")
+    return one_line(f"{name} was compiled {_times(len(group))}{took}.")
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else "twice" if number == 2 else f"{number:,} times"
 
 
 def _failures(compiles: Iterable[Compile]) -> list[Sentence]:

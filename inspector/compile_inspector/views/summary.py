@@ -24,7 +24,7 @@ class Fact(msgspec.Struct, frozen=True):
     """One number of the headline.
 
     Attributes:
-        key: Its name: ``compiles``, ``elapsed``, ``recompiles``, ``graph_breaks``, ``failed``, ``losses``.
+        key: Its name: ``compiles``, ``elapsed``, ``recompiles``, ``graph_breaks``, ``violations``, ``failed``, ``losses``.
         label: What is counted, in the number's grammatical form.
         value: The number as text.
         tone: How welcome it is.
@@ -94,6 +94,9 @@ def _facts(tables: Tables) -> tuple[Fact, ...]:
         _fact("recompiles", len(recompiles), "recompile", "warn", "recompiles"),
         _fact("graph_breaks", len(breaks), "graph break", "warn", "graph_breaks"),
     ]
+    violations = sum(row.count for row in rows_of(tables, "violations"))
+    if violations:
+        facts.append(_fact("violations", violations, "violation", "warn", "violations"))
     if failed:
         facts.append(Fact("failed", "failed", f"{failed:,}", "bad", "compiles"))
     facts.append(

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from compile_inspector.model.caches import CacheLookup
 from compile_inspector.model.graph import Graph
+from compile_inspector.model.guards import Guard
 from compile_inspector.model.locations import Location
 from compile_inspector.model.recompiles import EntryCheck, FailingGuard, Recompile
 from compile_inspector.model.symbols import Dim
@@ -29,13 +30,17 @@ from compile_inspector.views.story import (
     guard_counts,
     kernel_counts,
     newest_dims,
+    partition_counts,
+    range_counts,
     recorded_compiles,
     rows_of,
+    violation_text,
 )
 from compile_inspector.views.summary import Absence, summarise
 from compile_inspector.views.words import count, duration, one_line, short_place, visible
 
 _COMPILES = ("id", "function", "location", "elapsed_ns", "node_count", "guard_count", "attempts", "status")
+_APPLIED = ("module", "class", "mode", "backend", "dynamic_dims", "compile_ids")
 _DIMS = ("compile_id", "source", "dim", "size", "symbol", "verdict", "why")
 _DECIDED = frozenset({"specialized", "unbacked"})
 _STYLES = {
@@ -87,6 +92,8 @@ def render_text(tables: Tables, *, name: str | None = None) -> Iterator[Renderab
         ("Failed", list(_failed(tables))),
         ("Recompiles", list(_recompiles(tables))),
         ("Graph breaks", list(_breaks(tables))),
+        ("Applied modules", list(_table("applied", _APPLIED, rows_of(tables, "applied")))),
+        ("Violations", list(_violations(tables))),
         ("Input dimensions", list(_table("dims", _DIMS, [_with_line(dim) for dim in newest_dims(tables)]))),
         ("Compiles", list(_compiles(tables))),
     ):
@@ -192,6 +199,13 @@ def _breaks(tables: Tables) -> Iterator[RenderableType]:
     yield from _more(len(breaks) - _CARDS, "graph_breaks")
 
 
+def _violations(tables: Tables) -> Iterator[RenderableType]:
+    rows = rows_of(tables, "violations")
+    for row in rows[:_CARDS]:
+        yield Text(one_line(violation_text(row), 300), style="red" if row.action == "raised" else "")
+    yield from _more(len(rows) - _CARDS, "violations")
+
+
 def _with_line(dim: Dim) -> Dim:
     """The dimension, its reason followed by the line where a line of code decided."""
     if dim.location is None or dim.verdict not in _DECIDED or dim.location.short in dim.why:
@@ -218,20 +232,30 @@ def _closing(tables: Tables) -> Iterator[tuple[str, Text]]:
         yield "Caches", Text(cache_counts(lookups))
         yield from (("", note) for note in _cache_notes(lookups))
     if guards := rows_of(tables, "guards"):
-        dropped = sum(guard.dropped is True for guard in guards)
-        yield (
-            "Guards",
-            Text(f"{len(guards):,}: {guard_counts(guards)}" + (f"; {dropped:,} dropped" if dropped else "")),
-        )
+        yield "Guards", Text(f"{len(guards):,}: {guard_counts(guards)}{_dropped(guards)}")
     graphs: tuple[Graph, ...] = rows_of(tables, "graphs")
     if graphs:
         stages = Counter(graph.stage for graph in graphs)
         yield "Graphs", Text(", ".join(f"{number:,} {visible(stage)}" for stage, number in stages.items()))
+    if partitions := rows_of(tables, "partitions"):
+        yield "Partitions", Text(partition_counts(partitions))
+    if ranges := rows_of(tables, "ranges"):
+        yield "Compile ranges", Text(range_counts(ranges))
     if kernels := rows_of(tables, "kernels"):
         yield "Kernels", Text(kernel_counts(kernels))
     if files := rows_of(tables, "traced_files"):
         names = ", ".join(one_line(short_place(file.file), _CELL) for file in files[:_NOTES])
         yield "Traced files", Text(f"{len(files):,}: {names}" + (", ..." if len(files) > _NOTES else ""))
+
+
+def _dropped(guards: Sequence[Guard]) -> str:
+    dropped = [guard for guard in guards if guard.dropped]
+    checked = sum(guard.checked_by is not None for guard in dropped)
+    if not dropped:
+        return ""
+    return f"; {len(dropped):,} dropped" + (
+        f", {checked:,} of them checked by the decorator" if checked else ""
+    )
 
 
 def _gaps(tables: Tables, absences: Iterable[Absence]) -> Iterator[tuple[str, Text]]:

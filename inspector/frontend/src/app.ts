@@ -30,7 +30,9 @@ export function inspector(wire: Wire, parts: Parts, signal: AbortSignal): HTMLEl
     tab("compiles", "Compiles", total("compiles"), () => compilesPanel(session)),
     tab("recompiles", "Recompiles", total("recompiles"), () => recompilesPanel(session)),
     tab("graph", "Graphs", total("graphs"), () => graphPanel(session)),
-    tab("guards", "Guards", total("guards"), () => tablePanel(session, "guards", { noun: "guards", choices: [{ key: "compile_id" }, { key: "kind" }] }, "No guard was recorded.")),
+    ...decorator(session, tab),
+    tab("partitions", "Partitions", total("partitions"), () => tablePanel(session, "partitions", { noun: "pieces", choices: [{ key: "compile_id" }, { key: "by" }, { key: "kind" }] }, "No graph was partitioned.")),
+    tab("guards", "Guards", total("guards"), () => tablePanel(session, "guards", { noun: "guards", choices: [{ key: "compile_id" }, { key: "kind" }, { key: "category" }] }, "No guard was recorded.")),
     tab("dims", "Dims", total("dims"), () => tablePanel(session, "dims", { noun: "dimensions", choices: [{ key: "compile_id" }, { key: "verdict" }, { key: "role", first: "input" }] }, "No tensor came in.")),
     tab("symbols", "Symbols", total("symbols") || total("specializations"), () => symbols(session)),
     tab("breaks", "Breaks", total("graph_breaks"), () => tablePanel(session, "graph_breaks", { noun: "graph breaks" }, "No graph break: each function became one graph.")),
@@ -50,6 +52,21 @@ export function inspector(wire: Wire, parts: Parts, signal: AbortSignal): HTMLEl
   };
   if (all.some(({ key }) => key === wire.view)) tabs.select(wire.view ?? "");
   return h("div", { class: "inspector" }, head(session), tabs.list, tabs.panels);
+}
+
+type MakeTab = (key: string, title: string, count: number | null, make: () => Panel) => Tab;
+
+/** What only the compile decorator fills: a tab for each such table that has rows. */
+function decorator(session: Session, tab: MakeTab): Tab[] {
+  const tables = [
+    { name: "applied", title: "Applied", options: { noun: "modules", choices: [{ key: "how" }] } },
+    { name: "violations", title: "Violations", options: { noun: "violations", choices: [{ key: "category" }, { key: "action" }] } },
+    { name: "ranges", title: "Ranges", options: { noun: "entries", choices: [{ key: "compile_id" }, { key: "outcome" }] } },
+  ];
+  return tables.flatMap(({ name, title, options }) => {
+    const { total } = session.table(name);
+    return total > 0 ? [tab(name, title, total, () => tablePanel(session, name, options, ""))] : [];
+  });
 }
 
 function symbols(session: Session): Panel {

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from compile_inspector.model.graph import Ancestor, Direction, Graph, Stage
 from compile_inspector.model.nodes import NodeOrigin
+from compile_inspector.model.partitions import Partition
 from compile_inspector.model.records import Record
 from compile_inspector.recording.fold import CompileTrace, Losses, Trace
 from compile_inspector.recording.stacks import Places
 from compile_inspector.recording.tables.kernels import generated, kernels_in, read
+from compile_inspector.recording.tables.partitions import partitions
 
 KernelsOf = tuple[tuple[str, tuple[str, ...]], ...]
+PartitionOf = tuple[tuple[str, int], ...]
 
 _STAGES: dict[str, tuple[Stage, Direction | None]] = {
     "dynamo_output_graph": ("dynamo", None),
@@ -37,13 +40,22 @@ _TANGENTS = re.compile(r"\btangents_\d+\b")
 def graphs(trace: Trace, places: Places) -> tuple[Graph, ...]:
     """The graphs of every compile, in the order torch printed them."""
     cells = tuple(sorted(trace.cells.items()))
+    pieces: dict[str, list[Partition]] = {}
+    for piece in trace.once("partitions", lambda: partitions(trace, places)) or ():
+        pieces.setdefault(piece.compile_id, []).append(piece)
     return tuple(
-        graph for compile_ in trace.compiles.values() for graph in _of(trace, places, compile_, cells)
+        graph
+        for compile_ in trace.compiles.values()
+        for graph in _of(trace, places, compile_, cells, pieces.get(compile_.id, ()))
     )
 
 
 def _of(
-    trace: Trace, places: Places, compile_: CompileTrace, cells: tuple[tuple[str, int], ...]
+    trace: Trace,
+    places: Places,
+    compile_: CompileTrace,
+    cells: tuple[tuple[str, int], ...],
+    pieces: Sequence[Partition],
 ) -> Iterable[Graph]:
     found = [
         (record, name) for record in compile_.shipped if (name := record.artifact or record.event) in _STAGES
@@ -74,10 +86,24 @@ def _of(
             direction,
             cells,
             ancestor,
+            _pieces_of(stage, pieces),
         )
         if stage == "dynamo":
             ancestor = Ancestor(graph)
         yield graph
+
+
+def _pieces_of(stage: Stage, pieces: Sequence[Partition]) -> PartitionOf:
+    """Pieces by node: of the Dynamo graph those of the piecewise backend, of the post-grad graph Inductor's.
+
+    None where a graph is whole, or where the compile has several of that sort and the pieces could be any one's.
+    """
+    by = {"dynamo": "fx", "post_grad": "inductor"}.get(stage)
+    own = [piece for piece in pieces if piece.by == by]
+    split_before = stage == "post_grad" and sum(piece.by == "fx" for piece in pieces) > 1
+    if len(own) < 2 or split_before or any(piece.graph for piece in own):
+        return ()
+    return tuple((name, piece.index) for piece in own for name in piece.nodes)
 
 
 def _direction(trace: Trace, record: Record, names: set[str]) -> Direction | None:

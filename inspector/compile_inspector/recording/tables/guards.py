@@ -14,6 +14,7 @@ from compile_inspector.recording.fold import CompileTrace, Trace
 from compile_inspector.recording.guard_stacks import Found, GuardsFact, GuardStacks, ShortNames
 from compile_inspector.recording.guard_tree_text import Leaf, parse_guard_tree, read_leaf
 from compile_inspector.recording.stacks import Places
+from compile_inspector.recording.told import DroppedFact, DroppedGuard, told
 
 _SUBJECT = re.compile(
     r"(?<![\w.'\"\]])[LG](?:\['(?:[^'\\]|\\.)*'\]|\[\"(?:[^\"\\]|\\.)*\"\]|\[-?\d+\]|\.[A-Za-z_]\w*(?:\(\))?)+"
@@ -60,16 +61,64 @@ class _Listed(msgspec.Struct, frozen=True):
 
 
 def guards(trace: Trace, places: Places) -> tuple[Guard, ...]:
-    """One row for each check of the attempt that shipped of each compile, in the order of torch's printout, dropped ones last."""
+    """One row for each check of the attempt that shipped of each compile, in the order of torch's printout, dropped ones last.
+
+    Of a compile that the compile decorator calls past torch's checks, all are dropped. Where it alone tells of a compile's guards, which
+    torch no longer holds, the rows are made from that.
+    """
     names = ShortNames(trace.files.values())
+    dropped = {one.compile_id: one.said for one in told(trace, "dropped_guards", DroppedFact)}
     rows: list[Guard] = []
     for compiled in trace.compiles.values():
         written = _written(trace, compiled, names)
-        if written is not None:
-            rows += _of_tree(trace, places, names, compiled, written)
-        else:
-            rows += _of_list(trace, places, compiled)
+        found = (
+            _of_list(trace, places, compiled)
+            if written is None
+            else _of_tree(trace, places, names, compiled, written)
+        )
+        fact = dropped.get(compiled.id)
+        known = list(found) if fact is None else list(_past_torch(found, fact))
+        if known:
+            dropped.pop(compiled.id, None)
+        rows += known
+    for compile_id, fact in dropped.items():
+        rows += _only_told(places, compile_id or fact.compile_id, fact)
     return tuple(rows)
+
+
+def _past_torch(guards: Iterable[Guard], fact: DroppedFact) -> Iterator[Guard]:
+    """The guards of a compile that is called past torch's checks: what each is about, and whether the decorator checks it."""
+    exact = {(guard.source, guard.expr): guard for guard in fact.guards}
+    alike = {(guard.source, guard.kind): guard for guard in fact.guards}
+    for guard in guards:
+        found = exact.get((guard.source or "", guard.expr)) or alike.get((guard.source or "", guard.kind))
+        checked = fact.checked == "all" if found is None else fact.checks(found)
+        yield msgspec.structs.replace(
+            guard,
+            dropped=True,
+            category=None if found is None else found.category,
+            checked_by="decorator" if checked else None,
+        )
+
+
+def _only_told(places: Places, compile_id: str, fact: DroppedFact) -> Iterator[Guard]:
+    for guard in fact.guards:
+        location = None if guard.location is None else places.location(guard.location.frame())
+        yield Guard(
+            compile_id=compile_id,
+            kind=guard.kind,
+            source=guard.source or None,
+            expr=guard.expr,
+            location=location,
+            stack=() if location is None else (location,),
+            dropped=True,
+            category=guard.category,
+            checked_by=_checker(fact, guard),
+        )
+
+
+def _checker(fact: DroppedFact, guard: DroppedGuard) -> str | None:
+    return "decorator" if fact.checks(guard) else None
 
 
 def _written(trace: Trace, compiled: CompileTrace, names: ShortNames) -> _Written | None:

@@ -1,0 +1,426 @@
+"""A callable that is captured into a static graph once for each kind of batch, and replayed from then on.
+
+What a graph reads lies where it lay at the capture. Each replay therefore checks the address, shape and value of every argument, by position and by
+keyword, or copies the arguments into buffers that the graph owns.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from compile_inspector.engine import narration
+from compile_inspector.engine.config import CUDAGraphMode
+from compile_inspector.engine.context import (
+    ForwardContext,
+    forward_context_or_none,
+    validate_cudagraph_capturing_enabled,
+)
+from compile_inspector.engine.counters import compilation_counter
+from compile_inspector.engine.static_graph import StaleAddress, StaticGraph, factory_for, fill
+from compile_inspector.errors import InvalidConfig
+from compile_inspector.torch_seams.cuda_graphs import CAPTURING
+
+_log = logging.getLogger(__name__)
+_ids = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class CUDAGraphOptions:
+    """How graphs are captured.
+
+    Attributes:
+        debug_log_enable: Log each capture.
+        gc_disable: Collect no garbage before a capture: for all but the first of several pieces.
+        weak_ref_output: Let later captures reuse the memory of the outputs: for the last piece, whose outputs no graph reads.
+    """
+
+    debug_log_enable: bool = True
+    gc_disable: bool = False
+    weak_ref_output: bool = False
+
+
+@dataclass(frozen=True)
+class PieceOf:
+    """What a wrapper is a piece of, for the record of its captures.
+
+    Attributes:
+        compile_id: torch's CompileId, None outside of a compile.
+        partition: Index of the piece, None for a whole model.
+        prefix: The module's path.
+    """
+
+    compile_id: Any = None
+    partition: int | None = None
+    prefix: str = ""
+
+
+@dataclass
+class Capture:
+    """What happened to one kind of batch: plain values.
+
+    Attributes:
+        id: Unique in the process.
+        piece: What was captured.
+        key: The batch descriptor's fields, or None.
+        mode: The runtime mode's name.
+        event: "captured", "skipped" (it cannot be captured; calls run as they are) or "warming" (not yet).
+        reason: Why it was skipped.
+        warmups: Calls that ran as they are before the capture.
+        capture_ns: Time the capture took, nanoseconds.
+        pool_bytes_before, pool_bytes_after: The graphs' memory pool; None where unknown.
+        kernel_count, memcpy_count: What the graph consists of; None where unknown.
+        replay_count: Replays so far.
+        replay_ns: Time spent launching them, nanoseconds.
+    """
+
+    id: int
+    piece: PieceOf
+    key: dict[str, Any] | None
+    mode: str
+    event: str = "warming"
+    reason: str | None = None
+    warmups: int = 0
+    capture_ns: int | None = None
+    pool_bytes_before: int | None = None
+    pool_bytes_after: int | None = None
+    kernel_count: int | None = None
+    memcpy_count: int | None = None
+    replay_count: int = 0
+    replay_ns: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "piece"}
+        return {
+            **values,
+            "source": "engine",
+            "key": f"capture-{self.id}",
+            "batch": self.key,
+            "compile_id": None if self.piece.compile_id is None else str(self.piece.compile_id),
+            "partition": self.piece.partition,
+            "module": self.piece.prefix or None,
+        }
+
+
+@dataclass
+class _Entry:
+    """One kind of batch: its graph, and what that graph is bound to."""
+
+    capture: Capture
+    graph: StaticGraph | None = None
+    outputs: Any = None
+    names: tuple[str, ...] = ()
+    copies: tuple[tuple[int, torch.Tensor, bool], ...] = ()
+    checks: tuple[tuple[int, int, Any], ...] = ()
+    values: tuple[tuple[int, Any], ...] = ()
+    spec: Any = None
+    style: str = "nested"
+    bound: list[torch.Tensor] = field(default_factory=list)
+
+
+class CUDAGraphWrapper:
+    """Calls a callable, and where the forward context asks for it, captures it once per batch descriptor and replays it.
+
+    Without a forward context, or in another runtime mode than its own, it calls through. The outputs of a replay are the graph's buffers: they
+    hold until the next replay. A call that needs gradients, or whose inputs no graph can hold, is called through and recorded as skipped.
+
+    Args:
+        runnable: What to capture; it must do the same for the same kind of batch.
+        vllm_config: Its ``compilation_config`` says how often to warm up and whether to copy inputs.
+        runtime_mode: PIECEWISE or FULL: the mode of the forward context that it answers to.
+        cudagraph_options: How to capture.
+        copied: Positions, among all arguments in order, to copy into the graph's own buffers at each replay. None: where the configuration
+            says ``cudagraph_copy_inputs``, every tensor that is no parameter, else none.
+        piece: What this is a piece of, for the record.
+
+    Raises:
+        InvalidConfig: The runtime mode is NONE or a pair.
+    """
+
+    def __init__(
+        self,
+        runnable: Callable[..., Any],
+        vllm_config: Any,
+        runtime_mode: CUDAGraphMode,
+        cudagraph_options: CUDAGraphOptions | None = None,
+        *,
+        copied: Collection[int] | None = None,
+        piece: PieceOf | None = None,
+    ) -> None:
+        if runtime_mode is CUDAGraphMode.NONE or not runtime_mode.is_valid_runtime_mode():
+            msg = f"a CUDA graph is captured in the mode PIECEWISE or FULL, got {runtime_mode!r}"
+            raise InvalidConfig(msg)
+        config = vllm_config.compilation_config
+        self.runnable = runnable
+        self.vllm_config = vllm_config
+        self.runtime_mode = runtime_mode
+        self.cudagraph_options = cudagraph_options or CUDAGraphOptions()
+        self._warmups = int(getattr(config, "cudagraph_num_of_warmups", 0) or 0)
+        self._copy_all = copied is None and bool(getattr(config, "cudagraph_copy_inputs", False))
+        self._copied = frozenset(copied or ())
+        self._piece = piece or PieceOf()
+        self._entries: dict[Any, _Entry] = {}
+        narration.register(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "runnable":
+            raise AttributeError(name)
+        return getattr(self.runnable, name)
+
+    def unwrap(self) -> Callable[..., Any]:
+        """The callable itself."""
+        return self.runnable
+
+    def captures(self) -> list[Capture]:
+        """What was captured or skipped so far."""
+        return [entry.capture for entry in list(self._entries.values())]
+
+    def facts(self) -> list[tuple[str, dict[str, Any], Any]]:
+        """Every capture as it stands now."""
+        return [
+            ("captures", one.to_dict(), one.piece.compile_id)
+            for one in self.captures()
+            if one.event != "warming"
+        ]
+
+    def reset(self) -> None:
+        """Frees every graph; the next calls capture anew."""
+        entries, self._entries = self._entries, {}
+        for entry in entries.values():
+            if entry.graph is not None:
+                entry.graph.free()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls, captures or replays.
+
+        Raises:
+            RuntimeError: A capture is due and capturing is disabled.
+            StaleAddress: An argument is not the tensor, or not the value, that this kind of batch was captured with.
+        """
+        context = forward_context_or_none()
+        if context is None or context.cudagraph_runtime_mode is not self.runtime_mode:
+            return self.runnable(*args, **kwargs)
+        entry = self._entries.get(context.batch_descriptor)
+        if entry is None or entry.graph is None:
+            return self._unrecorded(context, entry, args, kwargs)
+        leaves = _leaves(args, kwargs, entry)
+        if torch.is_grad_enabled() and _needs_gradients(leaves):
+            return self.runnable(*args, **kwargs)
+        self._check(entry, leaves, context)
+        return self._replay(entry, leaves)
+
+    def _replay(self, entry: _Entry, leaves: Sequence[Any]) -> Any:
+        begin = time.perf_counter_ns()
+        for index, buffer, _ in entry.copies:
+            fill(buffer, leaves[index])
+        assert entry.graph is not None
+        entry.graph.replay(entry.bound if entry.copies else _tensors(leaves))
+        _copy_back(entry, leaves)
+        entry.capture.replay_count += 1
+        entry.capture.replay_ns += time.perf_counter_ns() - begin
+        return entry.outputs
+
+    def _check(self, entry: _Entry, leaves: Sequence[Any], context: ForwardContext) -> None:
+        for index, address, shape in entry.checks:
+            leaf = leaves[index]
+            if not isinstance(leaf, torch.Tensor) or leaf.data_ptr() != address or leaf.shape != shape:
+                self._stale(entry, index, leaf, f"at {address:#x} with shape {tuple(shape)}", context)
+        for index, value in entry.values:
+            if leaves[index] is not value and leaves[index] != value:
+                self._stale(entry, index, leaves[index], repr(value), context)
+        for index, buffer, _ in entry.copies:
+            leaf = leaves[index]
+            if not isinstance(leaf, torch.Tensor) or leaf.shape != buffer.shape or leaf.dtype != buffer.dtype:
+                self._stale(entry, index, leaf, f"a {buffer.dtype} of shape {tuple(buffer.shape)}", context)
+
+    def _stale(self, entry: _Entry, index: int, leaf: Any, was: str, context: ForwardContext) -> None:
+        now = repr(leaf)
+        if isinstance(leaf, torch.Tensor):
+            now = f"a {leaf.dtype} at {leaf.data_ptr():#x} with shape {tuple(leaf.shape)}"
+        msg = (
+            f"argument {_argument_name(entry, index)} was {was} when {context.batch_descriptor} was captured, and is {now} now. Pass the "
+            "tensors it was captured with, filled anew, or set cudagraph_copy_inputs=True"
+        )
+        raise StaleAddress(msg)
+
+    def _unrecorded(
+        self, context: ForwardContext, entry: _Entry | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """A call of a kind of batch that has no graph: warms up, captures, or runs what cannot be captured."""
+        with CAPTURING:
+            entry = self._entries.get(context.batch_descriptor)
+            if entry is None:
+                entry = self._entries[context.batch_descriptor] = _Entry(self._new_capture(context))
+            if entry.graph is not None:
+                return self(*args, **kwargs)
+            capture = entry.capture
+            if capture.event == "skipped":
+                return self.runnable(*args, **kwargs)
+            if capture.warmups < self._warmups:
+                capture.warmups += 1
+                return self.runnable(*args, **kwargs)
+            try:
+                validate_cudagraph_capturing_enabled()
+            except RuntimeError:
+                if not capture.warmups:
+                    del self._entries[context.batch_descriptor]
+                raise
+            return self._capture(entry, args, kwargs)
+
+    def _new_capture(self, context: ForwardContext) -> Capture:
+        descriptor: Any = context.batch_descriptor
+        key = dict(descriptor._asdict()) if hasattr(descriptor, "_asdict") else None
+        if key is None and descriptor is not None:
+            key = {"descriptor": repr(descriptor)}
+        return Capture(next(_ids), self._piece, key, self.runtime_mode.name)
+
+    def _capture(self, entry: _Entry, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        leaves, spec = pytree.tree_flatten((args, {name: kwargs[name] for name in sorted(kwargs)}))
+        entry.names, entry.spec = tuple(sorted(kwargs)), spec
+        entry.style = _style(args, kwargs, leaves)
+        tensors = _tensors(leaves)
+        if torch.is_grad_enabled() and _needs_gradients(leaves):
+            return self._skip(entry, "the call needs gradients", leaves)
+        factory, reason = factory_for(tensors)
+        if factory is None:
+            return self._skip(entry, reason or "nothing can capture it", leaves)
+        copied = self._positions(leaves)
+        if len({_storage(leaves[index]) for index in copied}) < len({id(leaves[index]) for index in copied}):
+            return self._skip(entry, "arguments that are to be copied share their memory", leaves)
+        options = self.cudagraph_options
+        graph = factory(gc_disable=options.gc_disable, weak_ref_output=options.weak_ref_output)
+        try:
+            outputs = self._record(graph, entry, leaves, copied)
+        except Exception as error:  # noqa: BLE001 - whatever stops a capture, the call itself can still run
+            graph.free()
+            first = str(error).strip().partition("\n")[0]
+            return self._skip(entry, f"the capture failed: {type(error).__name__}: {first}", leaves)
+        entry.outputs = outputs
+        entry.graph = graph
+        self._captured(entry, graph)
+        return outputs
+
+    def _positions(self, leaves: Sequence[Any]) -> list[int]:
+        if not self._copy_all:
+            return sorted(index for index in self._copied if isinstance(leaves[index], torch.Tensor))
+        return [
+            index
+            for index, leaf in enumerate(leaves)
+            if isinstance(leaf, torch.Tensor) and not isinstance(leaf, torch.nn.Parameter)
+        ]
+
+    def _record(self, graph: StaticGraph, entry: _Entry, leaves: list[Any], copied: list[int]) -> Any:
+        bound = list(leaves)
+        owned: dict[int, torch.Tensor] = {}
+        for index in copied:
+            bound[index] = owned.setdefault(id(leaves[index]), graph.own(leaves[index]))
+        versions = {index: _version(bound[index]) for index in copied}
+        runnable, spec = self.runnable, entry.spec
+
+        def run() -> Any:
+            args, kwargs = pytree.tree_unflatten(list(bound), spec)
+            return runnable(*args, **kwargs)
+
+        outputs = graph.record(run, _tensors(bound))
+        entry.bound = _tensors(bound)
+        entry.copies = tuple(
+            (index, bound[index], _was_written(bound[index], leaves[index], versions[index]))
+            for index in copied
+        )
+        _copy_back(entry, leaves)
+        entry.checks = tuple(
+            (index, leaf.data_ptr(), leaf.shape)
+            for index, leaf in enumerate(leaves)
+            if isinstance(leaf, torch.Tensor) and index not in versions
+        )
+        entry.values = tuple(
+            (index, leaf) for index, leaf in enumerate(leaves) if not isinstance(leaf, torch.Tensor)
+        )
+        return outputs
+
+    def _captured(self, entry: _Entry, graph: StaticGraph) -> None:
+        capture = entry.capture
+        capture.event = "captured"
+        capture.capture_ns = graph.capture_ns
+        capture.pool_bytes_before, capture.pool_bytes_after = graph.pool_bytes_before, graph.pool_bytes_after
+        capture.kernel_count, capture.memcpy_count = graph.kernel_count, graph.memcpy_count
+        compilation_counter.add("num_cudagraph_captured")
+        if self.cudagraph_options.debug_log_enable:
+            _log.debug("Captured %s in the mode %s", capture.key, capture.mode)
+        narration.capture(capture.to_dict(), capture.piece.compile_id)
+
+    def _skip(self, entry: _Entry, reason: str, leaves: list[Any]) -> Any:
+        """Runs a call that cannot be captured, then remembers why; what the callable itself raises is raised and not remembered."""
+        args, kwargs = pytree.tree_unflatten(leaves, entry.spec)
+        result = self.runnable(*args, **kwargs)
+        if reason != "the call needs gradients":
+            entry.capture.event, entry.capture.reason = "skipped", reason
+            _log.warning("A batch of %s runs without a CUDA graph: %s", entry.capture.key, reason)
+            narration.capture(entry.capture.to_dict(), entry.capture.piece.compile_id)
+        return result
+
+
+def _leaves(args: tuple[Any, ...], kwargs: dict[str, Any], entry: _Entry) -> Sequence[Any]:
+    """All arguments in the order of the capture; the flat cases without pytree, which costs microseconds."""
+    if not kwargs and entry.style == "flat" and len(args) == entry.spec.num_leaves:
+        return args
+    if not kwargs and entry.style == "list" and len(args) == 1 and len(args[0]) == entry.spec.num_leaves:
+        return args[0]
+    leaves, spec = pytree.tree_flatten((args, {name: kwargs[name] for name in sorted(kwargs)}))
+    if spec != entry.spec:
+        msg = f"the arguments have another structure than at the capture: {spec} instead of {entry.spec}"
+        raise StaleAddress(msg)
+    return leaves
+
+
+def _style(args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> str:
+    """How the arguments lie: "flat", one "list" of them (as Inductor calls its partitions), or "nested"."""
+    if kwargs:
+        return "nested"
+    if len(args) == len(leaves) and all(one is leaf for one, leaf in zip(args, leaves, strict=True)):
+        return "flat"
+    boxed = len(args) == 1 and isinstance(args[0], list) and len(args[0]) == len(leaves)
+    return (
+        "list" if boxed and all(one is leaf for one, leaf in zip(args[0], leaves, strict=True)) else "nested"
+    )
+
+
+def _tensors(leaves: Sequence[Any]) -> list[torch.Tensor]:
+    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+
+def _needs_gradients(leaves: Sequence[Any]) -> bool:
+    return any(isinstance(leaf, torch.Tensor) and leaf.requires_grad for leaf in leaves)
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _version(tensor: torch.Tensor) -> int | None:
+    return None if tensor.is_inference() else tensor._version
+
+
+def _was_written(buffer: torch.Tensor, original: torch.Tensor, version: int | None) -> bool:
+    """Whether a run wrote into a copied argument: if so, what it wrote must go back into the caller's tensor after each replay."""
+    return version is None or buffer._version != version or not torch.equal(buffer, original)
+
+
+def _copy_back(entry: _Entry, leaves: Sequence[Any]) -> None:
+    for index, buffer, written in entry.copies:
+        if written:
+            fill(leaves[index], buffer)
+
+
+def _argument_name(entry: _Entry, index: int) -> str:
+    """The argument's position, or its keyword where each keyword holds one leaf."""
+    first_keyword = entry.spec.num_leaves - len(entry.names)
+    return repr(entry.names[index - first_keyword]) if index >= first_keyword else str(index)

@@ -1,0 +1,172 @@
+"""Capturing CUDA graphs into one memory pool of the process, and what such a graph consists of.
+
+Source: `torch.cuda.graphs`; tensors that do not keep their memory are made as `torch._inductor.cudagraph_trees` makes them. Captures go through
+`CUDAGraph.capture_begin` itself rather than `torch.cuda.graph`, which collects garbage each time and could only be kept from it by a patch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from compile_inspector.torch_seams.probe import Capability, lookup, probe_names
+
+NAME = "cuda_graphs"
+USES = (
+    "torch._C:_construct_storage_from_data_pointer",
+    "torch._C:_construct_CUDA_Tensor_From_Storage_And_Metadata",
+    "torch._C:_cuda_endAllocateToPool",
+)
+
+CAPTURING = threading.RLock()
+"""Held while a graph is captured: CUDA allows one capture at a time in a process."""
+
+_pool: Any = None
+_live: weakref.WeakSet[Any] = weakref.WeakSet()
+_stream: Any = None
+
+
+def probe() -> Capability:
+    """Whether this torch can capture CUDA graphs here."""
+    try:
+        import torch
+    except ImportError as error:
+        return Capability(available=False, reason=str(error))
+    if not torch.cuda.is_available():
+        return Capability(available=False, reason="there is no CUDA GPU")
+    return probe_names(USES)
+
+
+def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> tuple[Any, Any]:
+    """Records what ``run`` does on the GPU, without executing it: the graph, and what ``run`` returned.
+
+    Args:
+        run: Its outputs lie in the graphs' pool and hold nothing yet.
+        gc_disable: Do not collect garbage nor empty the allocator's cache first.
+        weak_outputs: Return tensors that do not keep their memory from being used by later captures.
+
+    Raises:
+        RuntimeError: CUDA cannot capture it.
+    """
+    global _stream
+    import torch
+
+    torch.cuda.synchronize()
+    if not gc_disable:
+        gc.collect()
+        torch.cuda.empty_cache()
+    if _stream is None:
+        _stream = torch.cuda.Stream()
+    others = list(_live)
+    pool = _shared_pool(others)
+    graph = torch.cuda.CUDAGraph(keep_graph=True)
+    with torch.cuda.stream(_stream):
+        try:
+            graph.capture_begin(pool=pool, capture_error_mode="thread_local")
+            outputs = run()
+            if weak_outputs:
+                outputs = _weak(outputs)
+            graph.capture_end()
+        except BaseException:
+            _abandon(graph, pool)
+            raise
+    graph.instantiate()
+    _live.add(graph)
+    return graph, outputs
+
+
+def release(graph: Any) -> None:
+    """Frees a captured graph."""
+    _live.discard(graph)
+    graph.reset()
+
+
+def _shared_pool(others: list[Any]) -> Any:
+    """The pool of the graphs that are alive, else a new one: a pool that its last graph has left cannot be captured into again."""
+    global _pool
+    import torch
+
+    if _pool is None or not others:
+        _pool = torch.cuda.graph_pool_handle()
+    return _pool
+
+
+def _abandon(graph: Any, pool: Any) -> None:
+    """Ends a capture that failed. What torch leaves open then is closed: its allocator's recording, its random generator's.
+
+    The pool is not used for another capture.
+    """
+    global _pool
+    import torch
+
+    device = torch.cuda.current_device()
+    _pool = None
+    with contextlib.suppress(RuntimeError):
+        graph.capture_end()
+    with contextlib.suppress(RuntimeError):
+        lookup("torch._C:_cuda_endAllocateToPool")(device, pool)
+    with contextlib.suppress(RuntimeError):
+        graph.reset()
+    default = torch.cuda.default_generators[device]
+    fresh = torch.Generator(f"cuda:{device}")
+    fresh.set_state(default.get_state())
+    default.graphsafe_set_state(fresh.graphsafe_get_state())
+
+
+def pool_bytes() -> int | None:
+    """Bytes that the graphs' memory pool holds; None where torch cannot say."""
+    import torch
+
+    if _pool is None:
+        return 0
+    try:
+        segments = torch.cuda.memory_snapshot(mempool_id=_pool)
+    except (TypeError, RuntimeError):
+        return None
+    return sum(int(segment["total_size"]) for segment in segments)
+
+
+def count_nodes(graph: Any) -> tuple[int | None, int | None]:
+    """Kernels and copies in a captured graph; None where the CUDA bindings for Python are not installed."""
+    try:
+        from cuda.bindings import runtime  # type: ignore[import-not-found]
+    except ImportError:
+        return None, None
+    try:
+        raw = graph.raw_cuda_graph()
+        _, _, size = runtime.cudaGraphGetNodes(raw, numNodes=0)[:3]
+        nodes = runtime.cudaGraphGetNodes(raw, numNodes=size)[1]
+        kinds = [runtime.cudaGraphNodeGetType(node)[1] for node in nodes[:size]]
+    except (RuntimeError, TypeError, ValueError, AttributeError):
+        return None, None
+    types = runtime.cudaGraphNodeType
+    return kinds.count(types.cudaGraphNodeTypeKernel), kinds.count(types.cudaGraphNodeTypeMemcpy)
+
+
+def _weak(outputs: Any) -> Any:
+    import torch
+    from torch.utils import _pytree as pytree
+
+    return pytree.tree_map_only(torch.Tensor, _weak_tensor, outputs)
+
+
+def _weak_tensor(tensor: Any) -> Any:
+    """The same memory without owning it."""
+    if tensor.device.type != "cuda":
+        return tensor
+    storage = tensor.untyped_storage()
+    metadata = {
+        "nbytes": storage.nbytes(),
+        "data_ptr": storage.data_ptr(),
+        "size": tensor.shape,
+        "stride": tensor.stride(),
+        "dtype": tensor.dtype,
+        "device": tensor.device,
+        "storage_offset": tensor.storage_offset(),
+    }
+    unowned = lookup(USES[0])(metadata["data_ptr"], metadata["device"], metadata["nbytes"])
+    return lookup(USES[1])(metadata, unowned)

@@ -1,0 +1,218 @@
+"""Calling what Dynamo compiled without going through Dynamo: a cache entry's bytecode and its guards, as things to call.
+
+A function is given a code object of its own, so that its cache entries are nobody else's. It is compiled by `torch.compile` as always;
+afterwards its newest entry's bytecode runs as a plain function, and the entry's own tree of guards, in C++, says whether it may.
+Source: `torch._dynamo.eval_frame._debug_get_cache_entry_list`, `torch._dynamo.guards.GuardManagerWrapper`,
+`torch._dynamo.output_graph.OutputGraph.install_global_unsafe` (the graph's name in the globals).
+"""
+
+from __future__ import annotations
+
+import types
+import weakref
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import msgspec
+
+from compile_inspector.torch_seams.probe import Capability, lookup, patch, probe_names
+
+NAME = "direct"
+USES = (
+    "torch._dynamo.eval_frame:_debug_get_cache_entry_list",
+    "torch._dynamo.eval_frame:skip_code",
+    "torch._dynamo.convert_frame:compile_lock",
+    "torch._dynamo.trace_rules:check",
+    "torch._dynamo.exc:FailOnRecompileLimitHit",
+    "torch._dynamo.guards:get_guard_fail_reason_helper",
+    "torch._dynamo.symbolic_convert:InliningInstructionTranslator.inline_call_",
+    "torch._dynamo.config:automatic_dynamic_shapes",
+    "torch._inductor.config:trace.enabled",
+    "torch.fx.experimental._config:backed_size_oblivious",
+)
+_GRAPH = "__compiled_fn"
+
+
+def probe() -> Capability:
+    """Whether this torch shows the entries of a code object."""
+    return probe_names(USES)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One compiled version of a function.
+
+    Attributes:
+        run: Called as the function is; makes no check.
+        check: Takes the call's locals as a dict, and answers whether every guard holds.
+        check_sizes: The same of the guards on symbolic sizes alone; None where there are none.
+        guards: torch's guard manager.
+        compile_id: torch's.
+    """
+
+    run: Callable[..., Any]
+    check: Callable[[dict[str, Any]], bool]
+    check_sizes: Callable[[dict[str, Any]], bool] | None
+    guards: Any
+    compile_id: Any
+
+
+def own_code(function: types.FunctionType) -> types.FunctionType:
+    """The same function with a code object that no other shares."""
+    copy = types.FunctionType(
+        function.__code__.replace(),
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    copy.__qualname__ = function.__qualname__
+    copy.__module__ = function.__module__
+    return copy
+
+
+def is_skipped(function: types.FunctionType) -> bool:
+    """Whether Dynamo would not begin a trace with this function, as with torch's own; called by another it is traced through."""
+    return bool(lookup("torch._dynamo.trace_rules:check")(function))
+
+
+def new_entries(function: types.FunctionType, known: tuple[Entry, ...]) -> list[Entry]:
+    """The entries of a function that are not among those known, newest first."""
+    seen = {id(entry.guards) for entry in known}
+    found = lookup("torch._dynamo.eval_frame:_debug_get_cache_entry_list")(function.__code__)
+    return [_entry(function, one) for one in found if id(one.guard_manager) not in seen]
+
+
+def _entry(function: types.FunctionType, cached: Any) -> Entry:
+    manager = cached.guard_manager
+    leaves = list(manager.root.get_epilogue_lambda_guards())
+    return Entry(
+        _bare(function, cached.code),
+        manager.root.check,
+        _all(leaves),
+        manager,
+        getattr(cached, "compile_id", None),
+    )
+
+
+def _all(leaves: list[Any]) -> Callable[[dict[str, Any]], bool] | None:
+    if len(leaves) < 2:
+        return leaves[0] if leaves else None
+    return lambda f_locals: all(leaf(f_locals) for leaf in leaves)
+
+
+def _bare(function: types.FunctionType, code: types.CodeType) -> Callable[..., Any]:
+    """The bytecode as a function, its graphs called without the wrapper that keeps Dynamo out of them.
+
+    The graphs stay in the function's own globals, under names of ours: a copy of the globals would be blind to later changes.
+    """
+    scope, names = function.__globals__, {}
+    for name in code.co_names:
+        if name.startswith(_GRAPH) and name in scope:
+            graph = scope[name]
+            bare = names[name] = f"{name}_bare"
+            scope[bare] = getattr(graph, "_torchdynamo_orig_callable", graph)
+    code = code.replace(co_names=tuple(names.get(name, name) for name in code.co_names))
+    lookup("torch._dynamo.eval_frame:skip_code")(code)
+    run = types.FunctionType(code, scope, function.__name__, function.__defaults__, function.__closure__)
+    run.__kwdefaults__ = function.__kwdefaults__
+    for bare in names.values():
+        weakref.finalize(run, scope.pop, bare, None).atexit = False
+    return run
+
+
+def failing_part(entry: Entry, f_locals: dict[str, Any]) -> str | None:
+    """Torch's text of the first guard that does not hold; None where all hold."""
+    found = entry.guards.root.check_verbose(f_locals)
+    if found.result:
+        return None
+    parts = list(found.verbose_code_parts)
+    if len(parts) == 1:
+        return parts[0]
+    explain = lookup("torch._dynamo.guards:get_guard_fail_reason_helper")
+    return explain(entry.guards, f_locals, None, None).removeprefix("None: ").partition("\n")[0]
+
+
+def guard_parts(guards: Any) -> Iterator[tuple[str, str, str]]:
+    """Every guard of a tree: its source, its kind, torch's text of it."""
+    yield from _parts(guards.root)
+    for leaf in guards.root.get_epilogue_lambda_guards():
+        for part in leaf.verbose_code_parts():
+            yield "", "SHAPE_ENV", part
+
+
+def _parts(manager: Any) -> Iterator[tuple[str, str, str]]:
+    source = manager.get_source()
+    source = "" if source in {"L", "G"} else source
+    for leaf in manager.get_leaf_guards():
+        for part in leaf.verbose_code_parts():
+            yield source, type(leaf).__name__, part
+    pairs = getattr(manager, "get_key_value_managers", None)
+    below = list(manager.get_child_managers())
+    if pairs is not None:
+        below += [one for pair in pairs().values() for one in pair if one is not None]
+    for child in below:
+        yield from _parts(child)
+
+
+@contextmanager
+def compiling(
+    *,
+    traced: Callable[[str], None],
+    automatic_dynamic: bool,
+    backed_size_oblivious: bool,
+    assume_32bit_indexing: bool,
+    inductor: dict[str, Any],
+) -> Generator[None]:
+    """The settings of one compile, alone in the process; every one is put back, last in first out.
+
+    Args:
+        traced: Told the file of each function that is inlined.
+        automatic_dynamic: Whether sizes that differ from an earlier compile's become symbols.
+        backed_size_oblivious: Whether backed sizes are treated as neither 0 nor 1.
+        assume_32bit_indexing: Inductor's setting.
+        inductor: More of Inductor's settings.
+    """
+
+    def watch(original: Any) -> Any:
+        def inline_call_(translator: Any) -> Any:
+            traced(translator.f_code.co_filename)
+            return original(translator)
+
+        return inline_call_
+
+    translator = lookup("torch._dynamo.symbolic_convert:InliningInstructionTranslator")
+    dynamo = {"automatic_dynamic_shapes": automatic_dynamic}
+    known = lookup("torch._dynamo.config:")
+    dynamo |= {
+        name: False
+        for name in ("enable_cpp_symbolic_shape_guards", "record_runtime_overhead")
+        if hasattr(known, name)
+    }
+    inductor = dict(inductor)
+    if hasattr(lookup("torch._inductor.config:"), "assume_32bit_indexing"):
+        inductor.setdefault("assume_32bit_indexing", assume_32bit_indexing)
+    with ExitStack() as stack:
+        stack.enter_context(lookup("torch._dynamo.convert_frame:compile_lock"))
+        stack.callback(patch(translator, "inline_call_", watch))
+        stack.enter_context(lookup("torch._dynamo.config:").patch(**dynamo))
+        if inductor:
+            stack.enter_context(lookup("torch._inductor.config:").patch(inductor))
+        if backed_size_oblivious:
+            stack.enter_context(lookup("torch.fx.experimental._config:").patch(backed_size_oblivious=True))
+        yield
+
+
+def is_recompile_limit(error: BaseException) -> bool:
+    """Whether this is torch's refusal to compile a function once more."""
+    return isinstance(error, lookup("torch._dynamo.exc:FailOnRecompileLimitHit"))
+
+
+def is_constraint_violation(error: BaseException) -> bool:
+    """Whether this is torch's refusal of a size that was marked dynamic and cannot be."""
+    return (
+        "Constraint" in type(error).__name__
+        or "ConstraintViolation" in str(error)
+        or "Constraints violated" in str(error)
+    )
