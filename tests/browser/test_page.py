@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 AXE = Path(__file__).parents[2] / "inspector" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 READY = "[data-ready='1']"
 TABS = (
-    "overview", "compiles", "recompiles", "graph", "guards", "dims", "symbols", "breaks", "files", "kernels", "caches", "environment",
+    "overview", "compiles", "recompiles", "graph", "applied", "violations", "ranges", "partitions", "guards", "dims", "symbols", "breaks", "files", "kernels", "caches", "environment",
     "losses",
 )  # fmt: skip
 
@@ -244,11 +244,21 @@ def test_a_table_that_was_cut_says_so(opened: Opened, tmp_path: Path) -> None:
     expect(panel(page, "guards")).to_contain_text("The first 10 of 30 rows")
 
 
+@pytest.mark.parametrize("name", ["applied", "violations", "partitions", "ranges"])
+def test_what_the_decorator_did_has_tabs(opened: Opened, tmp_path: Path, name: str) -> None:
+    """Each of the decorator's tables is a tab with all its rows; without rows only partitions, which any compile may have, is one."""
+    page = opened.open(sample_tables(), tmp_path / "page.html")
+    tab(page, name)
+    expect(rows(page, name)).to_have_count(len(sample_tables().rows(name)))
+    quiet = opened.open(make_tables(compiles=[make_compile()]), tmp_path / "quiet.html")
+    expect(quiet.locator(f"[data-tab='{name}']")).to_have_count(1 if name == "partitions" else 0)
+
+
 def test_an_uncompressed_page_reads_the_same(opened: Opened, tmp_path: Path) -> None:
     """A page for browsers that cannot inflate shows the same recording."""
     page = opened.open(sample_tables(), tmp_path / "page.html", compress=False)
     tab(page, "guards")
-    expect(rows(page, "guards")).to_have_count(7)
+    expect(rows(page, "guards")).to_have_count(len(sample_tables().guards))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

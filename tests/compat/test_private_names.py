@@ -32,6 +32,7 @@ def test_the_manifest_names_every_seam() -> None:
     assert declared == manifest()
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("name", SEAMS)
 def test_what_is_missing_is_said(name: str) -> None:
     """On this torch each declared name is there, or the probe of every seam that needs it names one that is not."""
