@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import textwrap
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ import compile_inspector as ci
 from compile_inspector.engine.compiled import Program
 from compile_inspector.engine.decorator import programs
 from compile_inspector.errors import InvalidDims, NotDecoratable
+from compile_inspector.torch_seams import direct
 from compile_inspector.torch_seams.direct import own_code
 from engine.models import Branch, Layer, config, numbers
 
@@ -322,6 +324,7 @@ def test_compiling_and_undoing_again_and_again_holds_no_more_than_torch_compile(
     growth(torchs)
     assert growth(ours) <= growth(torchs) * 1.1
     assert [one for one in gc.get_objects() if type(one) is Program and one._cls.__name__ == "Layer"] == []
+    direct.sweep()
     assert [name for name in Layer.forward.__globals__ if name.endswith("_bare")] == []
 
 
@@ -378,3 +381,30 @@ def test_a_graph_break_is_torchs_error_each_time():
             module(FOUR)
     applied.undo()
     assert module(FOUR) is FOUR
+
+
+def test_a_namespace_can_be_emptied_name_by_name() -> None:
+    """A name of ours stays, empty, when its module goes: a program that deletes each name it found in a namespace still finds it."""
+    scope: dict[str, object] = {}
+    exec(
+        textwrap.dedent(
+            """
+            import torch, compile_inspector as ci
+            class Twice(torch.nn.Module):
+                def forward(self, x):
+                    return x * 2
+            module = Twice()
+            eager = ci.InspectorConfig(compilation_config=ci.CompilationConfig(backend="eager"))
+            applied = ci.apply(module, dynamic_arg_dims={"x": 0}, vllm_config=eager)
+            module(torch.ones(4))
+            """
+        ),
+        scope,
+    )
+    (name,) = [name for name in scope if name.endswith("_bare")]
+    del scope["module"], scope["applied"]
+    gc.collect()
+    assert scope[name] is None
+    del scope[name]
+    direct.sweep()
+    assert name not in scope

@@ -17,6 +17,7 @@ from compile_inspector.engine.counters import compilation_counter
 from compile_inspector.engine.decorator import dispatch, options_of, programs
 from compile_inspector.engine.wrapping import adopt, base_of
 from compile_inspector.errors import NotDecoratable
+from compile_inspector.torch_seams import direct
 
 
 class Applied:
@@ -146,6 +147,8 @@ def undo(module: Any) -> bool:
     if program is None or program.origin is None:
         return False
     _restore(module, program.origin)
+    del program
+    direct.sweep()
     return True
 
 

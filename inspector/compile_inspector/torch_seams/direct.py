@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import types
 import weakref
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -32,6 +33,7 @@ USES = (
     "torch.fx.experimental._config:backed_size_oblivious",
 )
 _GRAPH = "__compiled_fn"
+_forgotten: deque[tuple[dict[str, Any], str]] = deque()
 
 
 def probe() -> Capability:
@@ -107,6 +109,7 @@ def _bare(function: types.FunctionType, code: types.CodeType) -> Callable[..., A
 
     The graphs stay in the function's own globals, under names of ours: a copy of the globals would be blind to later changes.
     """
+    sweep()
     scope, names = function.__globals__, {}
     for name in code.co_names:
         if name.startswith(_GRAPH) and name in scope:
@@ -118,8 +121,23 @@ def _bare(function: types.FunctionType, code: types.CodeType) -> Callable[..., A
     run = types.FunctionType(code, scope, function.__name__, function.__defaults__, function.__closure__)
     run.__kwdefaults__ = function.__kwdefaults__
     for bare in names.values():
-        weakref.finalize(run, scope.pop, bare, None).atexit = False
+        weakref.finalize(run, _forget, scope, bare).atexit = False
     return run
+
+
+def _forget(scope: dict[str, Any], name: str) -> None:
+    """Lets go of a graph whose function is gone; its name stays until `sweep`, for somebody may be walking the namespace's names."""
+    if name in scope:
+        scope[name] = None
+        _forgotten.append((scope, name))
+
+
+def sweep() -> None:
+    """Takes the names of forgotten graphs out of their namespaces."""
+    while _forgotten:
+        scope, name = _forgotten.popleft()
+        if scope.get(name, _forgotten) is None:
+            del scope[name]
 
 
 def failing_part(entry: Entry, f_locals: dict[str, Any]) -> str | None:
