@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from compile_inspector.errors import InspectorError
 from compile_inspector.model.environment import Environment
+from compile_inspector.model.findings import Judgement
 from compile_inspector.model.records import Record
-from compile_inspector.model.tables import Tables
+from compile_inspector.model.tables import Builder, Tables
 from compile_inspector.recording import recorder as recorders
 from compile_inspector.views.cells import cell_numbers
 
@@ -40,8 +41,12 @@ class Session(Tables):
         name: str | None = None,
         result: Any = None,
     ) -> None:
-        super().__init__({table: partial(_read, tables, table) for table in Tables.names()})
+        builders: dict[str, Builder] = {table: partial(_read, tables, table) for table in Tables.names()}
+        builders["findings"] = lambda: self.judgement.findings
+        builders["losses"] = lambda: (*tables().losses, *self.judgement.losses)
+        super().__init__(builders)
         self._tables = tables
+        self._judgement: Judgement | None = None
         self._records = records
         self.name = name
         self.result = result
@@ -53,7 +58,17 @@ class Session(Tables):
 
     def why_absent(self, name: str) -> str | None:
         """Why a table is None; None for one that is there."""
-        return self._tables().why_absent(name)
+        return None if name == "findings" else self._tables().why_absent(name)
+
+    @property
+    def judgement(self) -> Judgement:
+        """What was concluded from the tables: the findings, the kinds that could not be judged, what contradicts itself."""
+        with self._lock:
+            if self._judgement is None:
+                from compile_inspector.analyze.findings import judge
+
+                self._judgement = judge(self._tables())
+            return self._judgement
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Writes a torch trace log with everything in it; compressed where the name ends in ``.gz``.
