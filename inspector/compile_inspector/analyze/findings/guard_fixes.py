@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 from compile_inspector.analyze.findings.fixes import (
     DYNAMO,
     before_call,

@@ -56,7 +56,12 @@ def fix_of(guards: tuple[FailingGuard, ...], call: Location | None) -> Fix:
     fixes = list(dict.fromkeys(guard_fix(guard, call) for guard in guards))
     if len(fixes) == 1:
         return fixes[0]
-    sources = [action.value for fix in fixes for action in fix.actions if _is_sources(action)]
+    sources = [
+        action.value
+        for fix in fixes
+        for action in fix.actions
+        if isinstance(action, SetConfig) and _is_sources(action)
+    ]
     together = SetConfig(SOURCES[0], SOURCES[1], repr(",".join(ast.literal_eval(one) for one in sources)))
     code: dict[str, None] = {}
     actions: dict[Action, None] = {}

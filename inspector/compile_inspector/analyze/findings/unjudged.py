@@ -54,5 +54,6 @@ def _partly(observed: Observed) -> list[tuple[FindingKind, str]]:
     known = {key[0] for key in observed.dims}
     if sized and not any(row.id in known for row in sized):
         reason = "the recording does not say what the sizes of its inputs became"
-        said += [("static-first", reason), ("zero-one", reason), ("duck-shape", reason)]
+        sizes: tuple[FindingKind, ...] = ("static-first", "zero-one", "duck-shape")
+        said += [(kind, reason) for kind in sizes]
     return said
