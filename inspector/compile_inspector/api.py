@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from os import PathLike
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compile_inspector.errors import InspectorError
+from compile_inspector.model import recompiles as model
 from compile_inspector.model.environment import Environment
 from compile_inspector.model.findings import Judgement
 from compile_inspector.model.records import Record
@@ -19,7 +21,25 @@ from compile_inspector.views.cells import cell_numbers
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
+    from compile_inspector.analyze.why import Subject
+    from compile_inspector.model.chains import Chain, Diff
     from compile_inspector.views.graph_drawing import Drawing
+
+
+class Recompile(model.Recompile, frozen=True, dict=True):
+    """A recompile of a session, which can say how the two compiles differ."""
+
+    def diff(self) -> Diff:
+        """What differs between the nearest earlier entry and this compile: guards, symbols, dimensions, graph, kernels.
+
+        Raises:
+            InspectorError: No earlier entry is recorded, or the session is gone.
+        """
+        session: Session | None = self.__dict__["_session"]()
+        if session is None:
+            msg = f"the session that {self.compile_id} belongs to is gone: use session.diff(recompile)"
+            raise InspectorError(msg)
+        return session.diff(self)
 
 
 class Session(Tables):
@@ -42,6 +62,7 @@ class Session(Tables):
         result: Any = None,
     ) -> None:
         builders: dict[str, Builder] = {table: partial(_read, tables, table) for table in Tables.names()}
+        builders["recompiles"] = lambda: _bound(tables().read("recompiles"), self)
         builders["findings"] = lambda: self.judgement.findings
         builders["losses"] = lambda: (*tables().losses, *self.judgement.losses)
         super().__init__(builders)
@@ -69,6 +90,51 @@ class Session(Tables):
 
                 self._judgement = judge(self._tables())
             return self._judgement
+
+    def why(self, subject: Subject, *, compile_id: str | None = None) -> Chain:
+        """Why something is as it is: from the input through the operations to the guard or the constant that decided.
+
+            print(session.why("x.shape[0]"))
+            print(session.why(session.recompiles[0]))
+
+        Args:
+            subject: A row (a dimension, symbol, guard, specialization, recompile, finding), or a name: a source as Dynamo or as the program
+                spells it, a symbol, the id of a recompile.
+            compile_id: The compile to tell it for; the newest that knows the subject when None.
+
+        Raises:
+            InspectorError: Nothing in the recording has this name; the message has near ones.
+        """
+        from compile_inspector.analyze.why import why
+
+        return why(self._tables(), subject, compile_id=compile_id, findings=self.findings)
+
+    def diff(self, other: Session | model.Recompile | str, to: str | None = None) -> Diff:
+        """What differs: between this session (left) and another, or between two compiles of this one.
+
+        Args:
+            other: A session; a recompile, which is held against its nearest earlier entry; or a compile's id, with ``to``.
+            to: The id of the compile on the right side.
+
+        Raises:
+            InspectorError: There is no such compile, or the recompile has no earlier entry that is recorded.
+        """
+        from compile_inspector.analyze.diff import diff_compiles, diff_sessions
+
+        tables = self._tables()
+        if isinstance(other, Session):
+            return diff_sessions(
+                tables, other._tables(), names=(self.name or "this", other.name or "the other")
+            )
+        if isinstance(other, str):
+            if to is None:
+                msg = f"name two compiles: session.diff({other!r}, ...)"
+                raise InspectorError(msg)
+            return diff_compiles(tables, other, tables, to)
+        if other.nearest is None:
+            msg = f"no earlier entry of {other.compile_id} is recorded"
+            raise InspectorError(msg)
+        return diff_compiles(tables, other.nearest.entry_id, tables, other.compile_id)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Writes a torch trace log with everything in it; compressed where the name ends in ``.gz``.
@@ -130,6 +196,15 @@ class Session(Tables):
         from compile_inspector.views.display import display_session
 
         display_session(self)
+
+
+def _bound(rows: tuple[model.Recompile, ...] | None, session: Session) -> tuple[Recompile, ...] | None:
+    if rows is None:
+        return None
+    found = tuple(Recompile(row.compile_id, row.trigger, row.entries) for row in rows)
+    for row in found:
+        vars(row)["_session"] = weakref.ref(session)
+    return found
 
 
 def _read(tables: Callable[[], Tables], name: str) -> tuple[Any, ...] | None:

@@ -7,7 +7,7 @@ EXPECT = {'kind': 'recompile', 'subject': "L['mask']"}
 
 def f(x, mask):
     if mask is None:  # CAUSE
-        return x
+        return x * 2
     return x * mask
 
 

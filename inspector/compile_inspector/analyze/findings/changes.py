@@ -44,7 +44,7 @@ def _change(observed: Observed, row: Recompile) -> Change:
     guards = () if entry is None else telling(entry.failing)
     if entry is None or not guards:
         return Change(row, "recompile", (), (), _frame_line(observed, row, entry), entry)
-    kinds = [_kind(observed, row, entry, guard) for guard in guards]
+    kinds: list[ChangeKind] = [_kind(observed, row, entry, guard) for guard in guards]
     kind: ChangeKind = kinds[0] if len(set(kinds)) == 1 else _mixed(kinds)
     return Change(
         recompile=row,

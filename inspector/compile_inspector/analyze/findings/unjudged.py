@@ -55,5 +55,5 @@ def _partly(observed: Observed) -> list[tuple[FindingKind, str]]:
     if sized and not any(row.id in known for row in sized):
         reason = "the recording does not say what the sizes of its inputs became"
         sizes: tuple[FindingKind, ...] = ("static-first", "zero-one", "duck-shape")
-        said += [(kind, reason) for kind in sizes]
+        said.extend((kind, reason) for kind in sizes)
     return said
