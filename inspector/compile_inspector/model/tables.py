@@ -14,7 +14,9 @@ from compile_inspector.model.caches import CacheLookup
 from compile_inspector.model.compiles import Compile
 from compile_inspector.model.environment import Environment
 from compile_inspector.model.files import TracedFile
+from compile_inspector.model.findings import Finding
 from compile_inspector.model.graph import Graph
+from compile_inspector.model.guard_costs import GuardCost, GuardFilter
 from compile_inspector.model.guards import Guard
 from compile_inspector.model.kernels import Kernel, OutputCode
 from compile_inspector.model.recompiles import Recompile
@@ -57,6 +59,8 @@ class Tables:
     compiles = Table[Compile]()
     graphs = Table[Graph]()
     guards = Table[Guard]()
+    guard_costs = Table[GuardCost]()
+    guard_filters = Table[GuardFilter]()
     symbols = Table[Symbol]()
     specializations = Table[Specialization]()
     dims = Table[Dim]()
@@ -71,7 +75,7 @@ class Tables:
     kernels = Table[Kernel]()
     output_code = Table[OutputCode]()
     caches = Table[CacheLookup]()
-    findings = Table[Any]()
+    findings = Table[Finding]()
     losses = Table[Loss]()
 
     def __init__(

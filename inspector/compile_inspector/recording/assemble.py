@@ -16,15 +16,18 @@ from compile_inspector.recording.tables.dims import dims
 from compile_inspector.recording.tables.environment import environment
 from compile_inspector.recording.tables.files import traced_files
 from compile_inspector.recording.tables.graphs import graphs
+from compile_inspector.recording.tables.guard_costs import guard_costs, guard_filters
 from compile_inspector.recording.tables.guards import guards
 from compile_inspector.recording.tables.kernels import kernels, output_code
 from compile_inspector.recording.tables.recompiles import recompiles
 from compile_inspector.recording.tables.symbols import specializations, symbols
 
-_BUILDERS: dict[str, Callable[[Trace, Places], tuple[Any, ...]]] = {
+_BUILDERS: dict[str, Callable[[Trace, Places], tuple[Any, ...] | None]] = {
     "compiles": compiles,
     "graphs": graphs,
     "guards": guards,
+    "guard_costs": guard_costs,
+    "guard_filters": guard_filters,
     "symbols": symbols,
     "specializations": specializations,
     "dims": dims,
@@ -36,7 +39,10 @@ _BUILDERS: dict[str, Callable[[Trace, Places], tuple[Any, ...]]] = {
     "caches": caches,
 }
 
+_NOT_TIMED = "guards were not timed: ci.guard_cost(callable, *args) calls it once, with what it compiled, and times them"
 ABSENT = {
+    "guard_costs": _NOT_TIMED,
+    "guard_filters": _NOT_TIMED,
     "applied": "the compile decorator is not part of this version",
     "ranges": "the compile decorator is not part of this version",
     "violations": "the compile decorator is not part of this version",
@@ -57,7 +63,9 @@ def assemble(records: Iterable[Record], *, losses: Iterable[Loss] = (), path: st
     trace = Trace(records, losses=losses, path=path)
     places = Places(trace)
 
-    def builder(build: Callable[[Trace, Places], tuple[Any, ...]]) -> Callable[[], tuple[Any, ...]]:
+    def builder(
+        build: Callable[[Trace, Places], tuple[Any, ...] | None],
+    ) -> Callable[[], tuple[Any, ...] | None]:
         return lambda: trace.once(build.__name__, lambda: build(trace, places))
 
     def lost() -> tuple[Loss, ...]:
