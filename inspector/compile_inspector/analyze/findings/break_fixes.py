@@ -9,7 +9,7 @@ from compile_inspector.analyze.findings.names import cut, statement
 from compile_inspector.model.breaks import GraphBreak
 from compile_inspector.model.findings import Fix, SetConfig
 
-_SETTING = re.compile(r"`?(torch\._(?:dynamo|inductor)\.config)\.([a-z_]+)\s*=\s*(True|False|\d+)`?")
+_SETTING = re.compile(r"(torch\._(?:dynamo|inductor))(?:\.config)?\.([a-z_]+)\s*=\s*(True|False|\d+)\b")
 _PRINTED = re.compile(r"^print\(.*\)$", re.DOTALL)
 _LOGGED = re.compile(r"^(\w+(?:\.\w+)*)\.(?:debug|info|warning|error|critical|exception|log)\(", re.DOTALL)
 _IF = re.compile(r"^(?:el)?if\s+(.+):", re.DOTALL)
@@ -35,7 +35,7 @@ def break_fix(found: GraphBreak) -> Fix:
 def _setting(told: str, code: str) -> SetConfig | None:
     named = _SETTING.search(told)
     if named is not None:
-        return SetConfig(named[1], named[2], named[3])
+        return SetConfig(f"{named[1]}.config", named[2], named[3])
     if "capture_scalar_outputs" in told and _ITEM.search(code):
         return SetConfig(DYNAMO, "capture_scalar_outputs", "True")
     if "capture_dynamic_output_shape_ops" in told or "ynamic shape operator" in told:
@@ -67,6 +67,11 @@ def _rewritten(told: str, code: str, where: str) -> Fix | None:
         return Fix(
             f"torch.cond({cut(condition[1])}, lambda: ..., lambda: ...)",
             f"in the place of the if{where}, with a branch in each lambda; or torch.where where both branches may be worked out",
+        )
+    if code.startswith("while ") and "ata-dependent" in told:
+        return Fix(
+            None,
+            f"rewrite `{cut(code)}`{where}: torch.while_loop keeps it in the graph; or loop in the caller, around a compiled body",
         )
     if "torch._dynamo.graph_break" in told or code.endswith("graph_break()"):
         return Fix(

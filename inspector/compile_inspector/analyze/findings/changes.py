@@ -51,7 +51,8 @@ def _change(observed: Observed, row: Recompile) -> Change:
         kind=kind,
         subjects=tuple(dict.fromkeys(name for guard in guards for name in guard.subjects)),
         guards=guards,
-        cause=_cause(observed, kind, entry, guards) or _frame_line(observed, row, entry),
+        cause=_cause(observed, kind, (entry.entry_id, row.compile_id), guards)
+        or _frame_line(observed, row, entry),
         entry=entry,
     )
 
@@ -93,7 +94,9 @@ def _kind(observed: Observed, row: Recompile, entry: EntryCheck, guard: FailingG
         after is not None and after.verdict == "zero-one"
     ):
         return "zero-one"
-    if after is None or after.verdict not in (*_SYMBOLIC, "specialized"):
+    if after is not None and after.verdict == "specialized":
+        return "specialization"
+    if after is None or after.verdict not in _SYMBOLIC:
         return "recompile"
     if before is not None and before.verdict != "static":
         return "recompile"
@@ -106,16 +109,22 @@ def _shares_a_symbol(observed: Observed, entry_id: str, guard: FailingGuard) -> 
 
 
 def _cause(
-    observed: Observed, kind: ChangeKind, entry: EntryCheck, guards: tuple[FailingGuard, ...]
+    observed: Observed, kind: ChangeKind, compile_ids: tuple[str, str], guards: tuple[FailingGuard, ...]
 ) -> Location | None:
     if kind == "specialization":
-        for guard in guards:
-            pin = observed.pins.get((entry.entry_id, guard.source))
-            dim = observed.dim(entry.entry_id, guard.source)
-            place = pin.location if pin is not None else None if dim is None else dim.location
-            if place is not None:
-                return place
+        pinned = (_pinned_at(observed, one, guard.source) for guard in guards for one in compile_ids)
+        place = next((found for found in pinned if found is not None), None)
+        if place is not None:
+            return place
     return next((guard.location for guard in guards if guard.location is not None), None)
+
+
+def _pinned_at(observed: Observed, compile_id: str, source: str) -> Location | None:
+    pin = observed.pins.get((compile_id, source))
+    if pin is not None and pin.location is not None:
+        return pin.location
+    dim = observed.dim(compile_id, source)
+    return dim.location if dim is not None and dim.verdict == "specialized" else None
 
 
 def _frame_line(observed: Observed, row: Recompile, entry: EntryCheck | None) -> Location | None:

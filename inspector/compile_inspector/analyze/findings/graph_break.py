@@ -15,7 +15,9 @@ from compile_inspector.model.findings import Finding, Severity
 _QUOTED = re.compile(
     r"`([^`\n]{1,80})`|<(?:built-in function|method-wrapper|function|built-in method) ([\w.]+)"
 )
-_CALLED = re.compile(r"([A-Za-z_][\w.]*)\(")
+_EXAMPLE = re.compile(r"\(e\.g\. `[^`]*`\)")
+_WORD = re.compile(r"\w+")
+_CALLED = re.compile(r"(?<!def )\b([A-Za-z_][\w.]*)\(")
 _ASKED = re.compile(
     r"torch\._dynamo\.graph_break|torch\.compiler\.disable|torch\._dynamo\.disable|marked as skipped by the user"
 )
@@ -96,10 +98,14 @@ def _resumed(observed: Observed, row: GraphBreak) -> tuple[str, ...]:
 def subjects(row: GraphBreak) -> tuple[str, ...]:
     """What the break is about: what torch puts in quotes, and what the line calls."""
     said = f"{row.reason}\n{row.explanation or ''}"
-    named = [first or second for first, second in _QUOTED.findall(said)]
-    code = row.location.code if row.location is not None else None
-    called = [name for name in _CALLED.findall(code or "") if name in said or name.rpartition(".")[2] in said]
-    return tuple(dict.fromkeys((*named, *called)))[:6]
+    named = [first or second for first, second in _QUOTED.findall(_EXAMPLE.sub("", said))]
+    code = statement(row.location.code) if row.location is not None else ""
+    words = frozenset(_WORD.findall(said))
+    calls = _CALLED.findall(code)
+    called = [name for name in calls if name.rpartition(".")[2] in words]
+    return tuple(dict.fromkeys((*named, *(called if named or called else calls))))[:6] or (
+        (code,) if code else ()
+    )
 
 
 def _evidence(row: GraphBreak, resumed: tuple[str, ...]) -> list[str]:

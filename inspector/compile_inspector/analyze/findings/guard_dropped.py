@@ -111,7 +111,11 @@ def _dropped(observed: Observed, guards: list[Guard]) -> Finding:
             f"{guard.compile_id}: {guard.kind} {cut(guard.expr)}{at(guard.location)}"
             for guard in telling[:_EVIDENCE]
         ),
-        fix=_filter_fix(subjects),
+        fix=_filter_fix(subjects)
+        if risky
+        else Fix(
+            None, "nothing to do while they stay as they are; leave the filter out to have them checked"
+        ),
         count=len(guards),
         compile_ids=ids,
     )

@@ -17,6 +17,8 @@ from compile_inspector.model.guards import module_path
 from compile_inspector.model.locations import Location
 from compile_inspector.model.recompiles import FailingGuard
 
+NO_SETTING = "no setting helps: "
+"""How a note begins where there is no code to paste."""
 SOURCES = ("torch.compiler.config", "dynamic_sources")
 """The setting that names what is to be dynamic."""
 
@@ -142,7 +144,9 @@ def _of_number(guard: FailingGuard, call: Location | None) -> Fix | None:
             f"{name} = torch.tensor({was})",
             f"{before_call(call)}: a tensor's value is not part of the compiled code",
         )
-    if not _INT.match(was) or not guard.source.startswith(("L[", "G[")) or size_of(guard.source) is not None:
+    if not _INT.match(was) or not _INT.match(guard.actual or "") or ".__" in guard.source:
+        return None
+    if not guard.source.startswith(("L[", "G[")) or size_of(guard.source) is not None:
         return None
     if _in_module(guard.source):
         return with_settings(
@@ -166,7 +170,7 @@ def _of_identity(guard: FailingGuard, call: Location | None) -> Fix | None:
     name = python_name(guard.source) or guard.source
     return Fix(
         None,
-        f"no setting helps: {name} is another object in each call; make it once, and pass the same one: {line(call)}",
+        f"no setting helps: each object that comes as {name} is compiled once; where it is made anew for every call, make it once and pass the same one at {line(call)}",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from compile_inspector.analyze.findings.changes import Change
 from compile_inspector.analyze.findings.fixes import setting
-from compile_inspector.analyze.findings.guard_fixes import SOURCES, guard_fix
+from compile_inspector.analyze.findings.guard_fixes import NO_SETTING, SOURCES, guard_fix
 from compile_inspector.analyze.findings.merging import Group, change_words, grouped, recompile_severity
 from compile_inspector.analyze.findings.names import cut, listed, often
 from compile_inspector.analyze.findings.observed import Observed
@@ -72,7 +72,7 @@ def fix_of(guards: tuple[FailingGuard, ...], call: Location | None) -> Fix:
         elif fix.code is not None:
             code[fix.code] = None
             actions |= dict.fromkeys(fix.actions)
-    notes = list(dict.fromkeys(fix.note for fix in fixes))
+    notes = list(dict.fromkeys(fix.note.removeprefix(NO_SETTING) if code else fix.note for fix in fixes))
     return Fix("\n".join(code) or None, "; ".join(notes[:_NOTES]), tuple(actions))
 
 

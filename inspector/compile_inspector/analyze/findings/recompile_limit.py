@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from compile_inspector.analyze.findings.changes import Change
 from compile_inspector.analyze.findings.fixes import DYNAMO, setting
+from compile_inspector.analyze.findings.guard_fixes import NO_SETTING
 from compile_inspector.analyze.findings.merging import change_words
 from compile_inspector.analyze.findings.names import line, listed, times
 from compile_inspector.analyze.findings.observed import Observed
@@ -129,7 +130,5 @@ def _fix(refused: Compile, leading: tuple[Change, ...]) -> Fix:
     raised = SetConfig(DYNAMO, name, str(max(limit, DEFAULT_LIMIT) * 8))
     note = "before the first call, where only so many different values come"
     if own is not None:
-        note += (
-            f"; otherwise {own.code + ' ' if own.code else ''}{own.note.removeprefix('no setting helps: ')}"
-        )
+        note += f"; otherwise {own.code + ' ' if own.code else ''}{own.note.removeprefix(NO_SETTING)}"
     return Fix(setting(raised), note, (raised,))

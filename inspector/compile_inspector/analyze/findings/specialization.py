@@ -64,9 +64,12 @@ def _recompiled(observed: Observed, group: Group) -> Finding:
 
 def _pins(observed: Observed, group: Group) -> tuple[str, ...]:
     entry = group.first.entry
-    if entry is None:
-        return ()
-    rows = (observed.pins.get((entry.entry_id, subject)) for subject in group.subjects)
+    ids = (
+        [group.first.recompile.compile_id]
+        if entry is None
+        else [entry.entry_id, group.first.recompile.compile_id]
+    )
+    rows = (observed.pins.get((one, subject)) for subject in group.subjects for one in ids)
     return tuple(dict.fromkeys(_pin_words(row) for row in rows if row is not None))
 
 
