@@ -14,6 +14,7 @@ from compile_inspector.model.caches import CacheLookup, KeyComponent, KeyDiffere
 from compile_inspector.model.compiles import Compile, CompileFailure, Frame, Phase, Restart
 from compile_inspector.model.environment import ConfigPatch, Environment
 from compile_inspector.model.files import TracedFile
+from compile_inspector.model.findings import Finding, FindingKind, Fix
 from compile_inspector.model.graph import Graph
 from compile_inspector.model.guards import Guard
 from compile_inspector.model.kernels import Kernel, OutputCode
@@ -32,6 +33,7 @@ HOSTILE_TERMINAL = "\x1b[31mred\x1b[0m [bold]loud[/bold] \u202egnp.exe"
 """Text that must be inert in a terminal: ANSI colours, rich's markup, a mark that turns the writing direction."""
 
 RECORDED = (
+    "findings",
     "compiles",
     "graphs",
     "guards",
@@ -54,7 +56,6 @@ ABSENT = {
     "violations": "the compile decorator is not part of this version",
     "partitions": "partitions are not recorded by this version",
     "captures": "CUDA-graph captures are not recorded by this version",
-    "findings": "findings are not part of this version",
 }
 
 MODEL = "/home/ada/project/model.py"
@@ -282,8 +283,38 @@ def sample_tables() -> Tables:
         output_code=_OUTPUT_CODE,
         caches=_CACHES,
         losses=_LOSSES,
+        findings=_FINDINGS,
     )
 
+
+def make_finding(kind: FindingKind = "recompile", **changes: Any) -> Finding:
+    """A warning about ``L['x']`` with a line and a fix."""
+    values: dict[str, Any] = {
+        "severity": "warning",
+        "title": "forward was compiled again (once) because L['x'] was dtype float32, is dtype float64",
+        "subjects": ("L['x']",),
+        "cause": Location(MODEL, 12, "forward", "return x * 2"),
+        "evidence": ("0/1 does not fit 0/0: L['x'] was dtype float32, is dtype float64",),
+        "fix": Fix(
+            "x = x.to(torch.float32)", "before the call at run.py:7: the dtype that it was compiled for"
+        ),
+        "compile_ids": ("0/1",),
+        "cost_ns": 655 * MS,
+    }
+    return Finding(kind=kind, **(values | changes))
+
+
+_FINDINGS = (
+    make_finding(
+        "graph-break",
+        severity="error",
+        title=HOSTILE,
+        subjects=(HOSTILE_TERMINAL,),
+        evidence=(HOSTILE, HOSTILE_TERMINAL),
+        fix=Fix(None, HOSTILE),
+    ),
+    make_finding(fix=Fix(HOSTILE_TERMINAL, HOSTILE)),
+)
 
 _ENVIRONMENT = Environment(
     torch="2.13.0+cpu",

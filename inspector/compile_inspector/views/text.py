@@ -23,6 +23,7 @@ from compile_inspector.model.recompiles import EntryCheck, FailingGuard, Recompi
 from compile_inspector.model.symbols import Dim
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.columns import COLUMNS, Column, Value, columns_of, failure_text, title_of
+from compile_inspector.views.findings_text import findings_text
 from compile_inspector.views.story import (
     NOTHING_HINT,
     cache_counts,
@@ -31,7 +32,7 @@ from compile_inspector.views.story import (
     newest_dims,
     rows_of,
 )
-from compile_inspector.views.summary import Absence, summarise
+from compile_inspector.views.summary import FINDING, Absence, summarise
 from compile_inspector.views.words import count, duration, one_line, short_place, visible
 
 _COMPILES = ("id", "function", "location", "elapsed_ns", "node_count", "guard_count", "attempts", "status")
@@ -83,6 +84,7 @@ def render_text(tables: Tables, *, name: str | None = None) -> Iterator[Renderab
     if not rows_of(tables, "compiles"):
         yield Text(NOTHING_HINT, style="dim")
     for title, body in (
+        ("Findings", list(findings_text(rows_of(tables, "findings")))),
         ("Failed", list(_failed(tables))),
         ("Recompiles", list(_recompiles(tables))),
         ("Graph breaks", list(_breaks(tables))),
@@ -231,7 +233,7 @@ def _closing(tables: Tables) -> Iterator[tuple[str, Text]]:
 def _gaps(tables: Tables, absences: Iterable[Absence]) -> Iterator[tuple[str, Text]]:
     expected = {title_of(name) for name in (*COLUMNS, *(seam for seam, _ in tables.environment.seams))}
     for absence in absences:
-        if absence.name in expected:
+        if absence.name in expected or absence.name.startswith(FINDING):
             yield "Not recorded", Text(one_line(f"{absence.name}: {absence.reason}", 200))
     losses = rows_of(tables, "losses")
     for loss in losses[:_NOTES]:

@@ -27,6 +27,7 @@ export function inspector(wire: Wire, parts: Parts, signal: AbortSignal): HTMLEl
   const total = (name: string): number => session.table(name).total;
   const all = [
     tab("overview", "Overview", null, () => overviewPanel(session)),
+    tab("findings", "Findings", total("findings"), () => tablePanel(session, "findings", { noun: "findings", choices: [{ key: "severity" }, { key: "kind" }] }, "Nothing was found that costs compiles or speed.")),
     tab("compiles", "Compiles", total("compiles"), () => compilesPanel(session)),
     tab("recompiles", "Recompiles", total("recompiles"), () => recompilesPanel(session)),
     tab("graph", "Graphs", total("graphs"), () => graphPanel(session)),

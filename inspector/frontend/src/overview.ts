@@ -3,6 +3,7 @@
 import { badge } from "./badge.ts";
 import { Table } from "./data.ts";
 import { h, type Child } from "./dom.ts";
+import { findingsBlock } from "./findings.ts";
 import { count, duration, shortPlace } from "./format.ts";
 import { TAB_OF, type Session } from "./session.ts";
 import { spans, strip } from "./timeline.ts";
@@ -18,6 +19,7 @@ export function overviewPanel(session: Session): Panel {
     element: h(
       "div",
       { class: "prose overview", tabindex: 0, role: "region", "aria-label": "Overview" },
+      findingsBlock(session),
       story(session),
       h("div", { class: "columns" }, compiles(session), recompiles(session), breaks(session), verdicts(session), missing(session)),
     ),

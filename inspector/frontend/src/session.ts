@@ -34,6 +34,7 @@ export class Session {
 
 /** Which tab shows a table. */
 export const TAB_OF: Record<string, string> = {
+  findings: "findings",
   compiles: "compiles",
   recompiles: "recompiles",
   graph_breaks: "breaks",

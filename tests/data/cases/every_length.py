@@ -2,11 +2,11 @@
 
 import torch
 
-EXPECT = {'kind': 'static-first', 'subject': "L['input'].size()[0]"}
+EXPECT = {'kind': 'static-first', 'subject': "L['audio'].size()[0]"}
 
 
-def f(input):
-    return input.tanh()  # CAUSE
+def f(audio):
+    return audio.tanh()  # CAUSE
 
 
 def run():
