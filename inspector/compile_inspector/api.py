@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from compile_inspector.errors import InspectorError
 from compile_inspector.model import recompiles as model
 from compile_inspector.model.environment import Environment
-from compile_inspector.model.findings import Judgement
+from compile_inspector.model.findings import Judgement, Unjudged
 from compile_inspector.model.records import Record
 from compile_inspector.model.tables import Builder, Tables
 from compile_inspector.recording import recorder as recorders
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from compile_inspector.analyze.why import Subject
     from compile_inspector.model.chains import Chain, Diff
+    from compile_inspector.model.findings import Finding
+    from compile_inspector.trials import Trial
     from compile_inspector.views.graph_drawing import Drawing
 
 
@@ -91,6 +93,11 @@ class Session(Tables):
                 self._judgement = judge(self._tables())
             return self._judgement
 
+    @property
+    def unjudged(self) -> tuple[Unjudged, ...]:
+        """The kinds of finding that the recording cannot tell, and why."""
+        return self.judgement.unjudged
+
     def why(self, subject: Subject, *, compile_id: str | None = None) -> Chain:
         """Why something is as it is: from the input through the operations to the guard or the constant that decided.
 
@@ -135,6 +142,23 @@ class Session(Tables):
             msg = f"no earlier entry of {other.compile_id} is recorded"
             raise InspectorError(msg)
         return diff_compiles(tables, other.nearest.entry_id, tables, other.compile_id)
+
+    def try_fix(self, finding: Finding, call: Callable[[], Any]) -> Trial:
+        """Makes the change that a finding proposes, where it can be made from outside, and reports before and after.
+
+        Every compiled code of the process is forgotten before and after each of the two runs; settings are put back exactly.
+
+        Args:
+            finding: One of this session's.
+            call: Makes the calls that led to it, without arguments; it is run twice.
+
+        Raises:
+            LabError: The fix changes the program itself, or there is none; the message says what it is.
+        """
+        from compile_inspector.lab.try_fix import try_fix
+        from compile_inspector.trials import Trial
+
+        return Trial.of(try_fix(self, finding, call))
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Writes a torch trace log with everything in it; compressed where the name ends in ``.gz``.
@@ -268,6 +292,25 @@ def inspect(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Session:
     """
     with Recorder(getattr(function, "__name__", type(function).__name__)) as recorder:
         result = function(*args, **kwargs)
+    return _session(recorder.recording, recorder.name, result)
+
+
+def guard_cost(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Session:
+    """Records one call as `inspect` does, and times the guards of each compiled function that runs in it.
+
+    They are timed in the call, while its locals are alive: cold, with the processor's caches emptied before each check, and warm. The
+    session then has the tables ``guard_costs`` and ``guard_filters``, and so has every other recording that is going on.
+
+        ci.guard_cost(compiled, x).guard_costs
+
+    Raises:
+        LabError: This torch's guards cannot be timed, or another profiler is at work on this thread.
+        Exception: Whatever the call raises, unchanged; nothing is recorded then.
+    """
+    from compile_inspector.lab.guard_cost import recorded
+
+    recorder = Recorder(getattr(function, "__name__", type(function).__name__))
+    result = recorded(recorder, function, args, kwargs)
     return _session(recorder.recording, recorder.name, result)
 
 

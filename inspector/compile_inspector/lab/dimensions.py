@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from compile_inspector.analyze.findings import judge
 from compile_inspector.lab.inputs import function_name, short
 from compile_inspector.lab.sweep import Bench, Progress, by_source, check_kinds, lane, said
 from compile_inspector.model.locations import Location
@@ -118,7 +117,7 @@ def _fixed(bench: Bench, place: Place, kind: Kind, refused: str) -> DimVerdict:
 
 def _verdicts(group: Group, kind: Kind, cells: Sequence[Cell]) -> Iterator[DimVerdict]:
     for source, dim in group:
-        status, why, location = _verdict((source, dim), kind, cells)
+        status, why, location = _verdict(kind, cells)
         yield DimVerdict(
             source=source,
             dim=dim,
@@ -131,7 +130,7 @@ def _verdicts(group: Group, kind: Kind, cells: Sequence[Cell]) -> Iterator[DimVe
         )
 
 
-def _verdict(place: Place, kind: Kind, cells: Sequence[Cell]) -> tuple[DimStatus, str, Location | None]:
+def _verdict(kind: Kind, cells: Sequence[Cell]) -> tuple[DimStatus, str, Location | None]:
     valid = [cell for cell in cells if cell.status != "invalid"]
     for cell in valid:
         if cell.status == "failed":

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from compile_inspector.errors import LabError
 from compile_inspector.recording.recorder import Recorder
 
-Recording = TypeVar("Recording", bound=Recorder)
-
 
 def recorded(
-    recorder: Recording, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    recorder: Recorder, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Any:
     """What the call returns; the recorder, which this enters and leaves, then has the tables ``guard_costs`` and ``guard_filters``.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+import msgspec
 
 from compile_inspector.analyze.findings import judge
 from compile_inspector.errors import LabError
@@ -145,12 +147,13 @@ def lane(
 
 
 @contextmanager
-def apart(kind: Kind | None = None, compiles: int = 0) -> Iterator[None]:
-    """Compiled code forgotten before and after, caches off, room for that many compiles; settings are put back exactly."""
+def apart(kind: Kind | None = None, compiles: int | None = None) -> Generator[None, None, None]:
+    """Compiled code forgotten before and after, caches off, room for that many compiles where it is said how many; settings are put back exactly."""
     from compile_inspector.torch_seams import isolation
 
     oblivious = isolation.oblivious() if kind == "backed_size_oblivious" else {}
-    settings = isolation.quiet() | isolation.unlimited(compiles + 8) | oblivious
+    room = {} if compiles is None else isolation.unlimited(compiles + 8)
+    settings = isolation.quiet() | room | oblivious
     with isolation.silent(), isolation.patched(settings):
         isolation.reset()
         try:
@@ -255,8 +258,6 @@ def _nothing(*_: Any, **__: Any) -> None:
 
 def _told(cell: Cell, tables: Tables) -> Cell:
     """The cell with what was recorded of its call."""
-    import msgspec
-
     compiles = [row for row in tables.compiles if not row.recovered]
     ids = {row.id for row in compiles}
     guards = [row.guard_count for row in compiles if row.guard_count is not None]

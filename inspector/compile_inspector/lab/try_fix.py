@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 from compile_inspector.analyze.findings import judge
@@ -32,16 +33,16 @@ def try_fix(tables: Tables, finding: Finding, call: Callable[[], Any]) -> Trial:
     if not finding.fix.actions:
         raise LabError(_not_from_outside(finding))
     state = State(call)
-    before, expected = _run(call, state)
-    with _applied(tables, finding) as marked:
-        after, actual = _run(call, state)
+    applied = _Applied(tables, finding)
+    before, expected = _run(call, state, nullcontext())
+    after, actual = _run(call, state, applied)
     return Trial(
         finding=finding,
         before=before,
         after=after,
         gone=not any(_same(finding, one) for one in after.findings),
         difference=_difference(before, after, expected, actual),
-        applied=_applied_words(finding, marked()),
+        applied=_applied_words(finding, applied.marked()),
     )
 
 
@@ -51,12 +52,12 @@ def _not_from_outside(finding: Finding) -> str:
     return f"this fix changes the program itself, so it cannot be tried from outside; make it and run again: {finding.fix.code}"
 
 
-def _run(call: Callable[[], Any], state: State) -> tuple[Outcome, Any]:
+def _run(call: Callable[[], Any], state: State, change: AbstractContextManager[None]) -> tuple[Outcome, Any]:
     """What a run gave; a run that raises is an outcome too."""
     problem: str | None = None
     result: Any = None
     with apart():
-        with Recorder() as recorder:
+        with change, Recorder() as recorder:
             try:
                 result = call()
             except Exception as error:  # noqa: BLE001 - told in the outcome
@@ -84,8 +85,8 @@ def _kept(result: Any) -> Any:
         return result
 
 
-class _applied:  # noqa: N801 - reads as what it is for
-    """The fix's actions, in force in a ``with`` block; gives how many dimensions have been marked."""
+class _Applied:
+    """The fix's actions, in force in a ``with`` block; `marked` gives how many dimensions have been marked."""
 
     def __init__(self, tables: Tables, finding: Finding) -> None:
         actions = finding.fix.actions
@@ -102,21 +103,20 @@ class _applied:  # noqa: N801 - reads as what it is for
             if row.id in ids and row.frame is not None and not row.frame.location.file.startswith("In [")
         )
 
-    def __enter__(self) -> Callable[[], int]:
-        from contextlib import ExitStack
+        self.marked: Callable[[], int] = lambda: 0
 
+    def __enter__(self) -> None:
         from compile_inspector.torch_seams import forced_marks, isolation, observe
 
         self._stack = ExitStack()
         try:
             self._stack.enter_context(isolation.patched(self._settings))
-            count, undo = forced_marks.install(self._marks, self._frames, observe.FAULTS)
+            self.marked, undo = forced_marks.install(self._marks, self._frames, observe.FAULTS)
             self._stack.callback(undo)
         except AttributeError as error:
             self._stack.close()
             msg = f"this fix cannot be tried with this torch: {error}"
             raise LabError(msg) from error
-        return count
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
