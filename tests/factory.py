@@ -16,6 +16,7 @@ from compile_inspector.model.environment import ConfigPatch, Environment
 from compile_inspector.model.files import TracedFile
 from compile_inspector.model.findings import Finding, FindingKind, Fix
 from compile_inspector.model.graph import Graph
+from compile_inspector.model.guard_costs import GuardCost, GuardFilter, GuardGroup
 from compile_inspector.model.guards import Guard
 from compile_inspector.model.kernels import Kernel, OutputCode
 from compile_inspector.model.locations import Location
@@ -37,6 +38,8 @@ RECORDED = (
     "compiles",
     "graphs",
     "guards",
+    "guard_costs",
+    "guard_filters",
     "symbols",
     "specializations",
     "dims",
@@ -273,6 +276,8 @@ def sample_tables() -> Tables:
         compiles=_COMPILES,
         graphs=_graphs(),
         guards=_GUARDS,
+        guard_costs=_GUARD_COSTS,
+        guard_filters=_GUARD_FILTERS,
         symbols=_SYMBOLS,
         specializations=_SPECIALIZATIONS,
         dims=_DIMS,
@@ -600,6 +605,34 @@ _RECOMPILES = (
                 complete=False,
             ),
         ),
+    ),
+)
+
+_GUARD_COSTS = (
+    GuardCost(
+        "0/1",
+        3,
+        61_500,
+        8_200,
+        (
+            GuardGroup((), 1, (("GLOBAL_STATE", 1),), None),
+            GuardGroup(("L['self']",), 2, (("EQUALS_MATCH", 2),), 7_000),
+            GuardGroup(("L['self']", "layers", "*"), 1, (("EQUALS_MATCH", 1),), 5_000),
+            GuardGroup((f"L[{HOSTILE!r}]",), 1, (("TENSOR_MATCH", 1),), 400),
+        ),
+    ),
+    GuardCost("3/0", 1, None, None, (), problem=HOSTILE_TERMINAL),
+)
+
+_GUARD_FILTERS = (
+    GuardFilter("0/1", "torch.compiler.skip_guard_on_globals_unsafe", 0, 3, 8_100, ()),
+    GuardFilter(
+        "0/1",
+        "torch.compiler.skip_all_guards_unsafe",
+        3,
+        0,
+        None,
+        (("L['self'].scale", "EQUALS_MATCH"), (HOSTILE_TERMINAL, "ID_MATCH")),
     ),
 )
 

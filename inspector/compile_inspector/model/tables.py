@@ -14,7 +14,7 @@ from compile_inspector.model.caches import CacheLookup
 from compile_inspector.model.compiles import Compile
 from compile_inspector.model.environment import Environment
 from compile_inspector.model.files import TracedFile
-from compile_inspector.model.findings import Finding
+from compile_inspector.model.findings import Finding, Unjudged
 from compile_inspector.model.graph import Graph
 from compile_inspector.model.guard_costs import GuardCost, GuardFilter
 from compile_inspector.model.guards import Guard
@@ -115,6 +115,11 @@ class Tables:
                 builder = self._builders.get(name)
                 self._built[name] = None if builder is None else builder()
             return self._built[name]
+
+    @property
+    def unjudged(self) -> tuple[Unjudged, ...]:
+        """The kinds of finding that the recording cannot tell, and why; none where nothing was judged."""
+        return ()
 
     def why_absent(self, name: str) -> str | None:
         """Why a table is None; None for one that is there."""

@@ -16,7 +16,7 @@ from compile_inspector.torch_seams.probe import Capability, lookup, probe_names
 
 NAME = "isolation"
 USES = (
-    "torch._dynamo.config:patch",
+    "torch.utils._config_module:ConfigModule.patch",
     "torch._dynamo.decorators:mark_dynamic",
     "torch._dynamo.decorators:mark_unbacked",
     "torch._dynamo.decorators:maybe_mark_dynamic",

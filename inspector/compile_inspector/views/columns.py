@@ -23,6 +23,7 @@ from compile_inspector.model.records import Loss
 from compile_inspector.model.symbols import Dim, Specialization, Symbol
 from compile_inspector.views.column import Column, Kind, Value, place
 from compile_inspector.views.finding_columns import FINDINGS
+from compile_inspector.views.guard_columns import GUARD_COSTS, GUARD_FILTERS
 
 __all__ = [
     "COLUMNS",
@@ -340,6 +341,8 @@ COLUMNS: Mapping[str, tuple[Column[Any], ...]] = {
     "symbols": _SYMBOLS,
     "specializations": _SPECIALIZATIONS,
     "guards": _GUARDS,
+    "guard_costs": GUARD_COSTS,
+    "guard_filters": GUARD_FILTERS,
     "graphs": _GRAPHS,
     "kernels": _KERNELS,
     "output_code": _OUTPUT_CODE,
@@ -366,6 +369,8 @@ TITLES: Mapping[str, str] = {
     "symbols": "Symbols",
     "specializations": "Specializations",
     "guards": "Guards",
+    "guard_costs": "Guard costs",
+    "guard_filters": "Guard filters",
     "graphs": "Graphs",
     "kernels": "Kernels",
     "output_code": "Generated code",

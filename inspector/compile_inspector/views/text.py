@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from compile_inspector.model.symbols import Dim
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.columns import COLUMNS, Column, Value, columns_of, failure_text, title_of
 from compile_inspector.views.findings_text import findings_text
+from compile_inspector.views.guard_columns import guard_cost_lines
 from compile_inspector.views.story import (
     NOTHING_HINT,
     cache_counts,
@@ -219,6 +221,7 @@ def _closing(tables: Tables) -> Iterator[tuple[str, Text]]:
             "Guards",
             Text(f"{len(guards):,}: {guard_counts(guards)}" + (f"; {dropped:,} dropped" if dropped else "")),
         )
+    yield from zip(chain(("Guard cost",), repeat("")), map(Text, guard_cost_lines(tables)), strict=False)
     graphs: tuple[Graph, ...] = rows_of(tables, "graphs")
     if graphs:
         stages = Counter(graph.stage for graph in graphs)
@@ -231,7 +234,9 @@ def _closing(tables: Tables) -> Iterator[tuple[str, Text]]:
 
 
 def _gaps(tables: Tables, absences: Iterable[Absence]) -> Iterator[tuple[str, Text]]:
-    expected = {title_of(name) for name in (*COLUMNS, *(seam for seam, _ in tables.environment.seams))}
+    measured = ("guard_costs", "guard_filters")  # asked for, not recorded: `Tables.why_absent` tells how
+    shown = (name for name in COLUMNS if name not in measured)
+    expected = {title_of(name) for name in (*shown, *(seam for seam, _ in tables.environment.seams))}
     for absence in absences:
         if absence.name in expected or absence.name.startswith(FINDING):
             yield "Not recorded", Text(one_line(f"{absence.name}: {absence.reason}", 200))
