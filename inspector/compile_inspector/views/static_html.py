@@ -43,14 +43,14 @@ def static_html(tables: Tables, *, drawing_svg: str | None = None, limit: int = 
 def _parts(tables: Tables, drawing_svg: str | None, limit: int) -> Iterator[str]:
     summary = summarise(tables)
     yield f"<p><strong>{_safe(summary.headline)}</strong></p>"
+    if findings := rows_of(tables, "findings"):
+        yield _findings(findings, limit)
     if rows_of(tables, "compiles"):
         yield _list(sentence.text for sentence in summary.sentences)
     else:
         yield f"<p>{_safe(NOTHING_HINT)}</p>"
     for name in COLUMNS:
-        if name == "findings" and (rows := rows_of(tables, name)):
-            yield _findings(rows, limit)
-        elif rows := rows_of(tables, name):
+        if name != "findings" and (rows := rows_of(tables, name)):
             yield _section(name, rows, limit)
     if drawing_svg is not None:
         yield _details("Graph", _image(drawing_svg))
