@@ -48,7 +48,7 @@ ABSENT = {
     "violations": "the compile decorator is not part of this version",
     "partitions": "partitions are not recorded by this version",
     "captures": "CUDA-graph captures are not recorded by this version",
-    "findings": "findings are not part of this version",
+    "findings": "findings are concluded by a session from its tables: read session.findings",
 }
 
 
