@@ -108,7 +108,10 @@ def test_a_dropped_guard_that_failed_is_named(stack) -> None:
     stack.blocks[0].scale = 3.0
     session = ci.guard_cost(compiled, torch.ones(2, 4))
     ((source, kind),) = {
-        (guard.source, guard.kind) for row in session.recompiles for entry in row.entries for guard in entry.failing
+        (guard.source, guard.kind)
+        for row in session.recompiles
+        for entry in row.entries
+        for guard in entry.failing
     }
     failed = {row.name.rpartition(".")[2]: row.failed for row in session.guard_filters}
     assert failed["skip_guard_on_all_nn_modules_unsafe"] == ((source, kind),)
@@ -217,7 +220,10 @@ def test_a_fault_is_counted_and_the_call_goes_on(stack, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("L['self']._modules['layers']._modules['3']._modules['mlp']._parameters['w']", ("L['self']", "layers", "*", "mlp")),
+        (
+            "L['self']._modules['layers']._modules['3']._modules['mlp']._parameters['w']",
+            ("L['self']", "layers", "*", "mlp"),
+        ),
         ("L['self'].scale", ("L['self']",)),
         ("L['x']", ("L['x']",)),
         ("G['RATE']", ("G",)),

@@ -81,13 +81,12 @@ def _group(bench: Bench, place: Place, places: Sequence[Place]) -> tuple[Group |
     alike = [
         other for other in places if other != place and bench.call.tensors[other[0]].size(other[1]) == size
     ]
-    first = ""
+    refused: str | None = ""
     for group in _candidates(place, alike):
         refused = _refusal(bench, group)
         if refused is None:
             return group, ""
-        first = first or refused
-    return None, first
+    return None, refused or ""
 
 
 def _candidates(place: Place, alike: Sequence[Place]) -> Iterator[Group]:

@@ -273,8 +273,10 @@ def _told(cell: Cell, tables: Tables) -> Cell:
 
 
 def worst(tables: Tables) -> Finding | None:
-    """The first finding that is more than a note."""
-    return next((one for one in judge(tables).findings if one.severity in _WORTH_TELLING), None)
+    """The first finding that is more than a note; where something recompiled, the first one at all."""
+    found = judge(tables).findings
+    told = next((one for one in found if one.severity in _WORTH_TELLING), None)
+    return told or (next(iter(found), None) if tables.recompiles else None)
 
 
 def said(error: BaseException) -> str:

@@ -7,6 +7,7 @@ Source: `torch.utils._config_module.ConfigModule`, `torch._dynamo.decorators`. N
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -61,13 +62,15 @@ def has(module: str, name: str) -> bool:
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Keeps torch's loggers from printing the errors of compiles that are expected to fail; its trace is written as before."""
+    """Keeps warnings and torch's loggers from telling of compiles that are expected to fail; torch's trace is written as before."""
     loggers = [logging.getLogger(name) for name in _LOUD]
     before = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
