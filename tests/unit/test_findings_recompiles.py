@@ -67,7 +67,7 @@ def test_what_fits_compiled_code_is_no_finding() -> None:
         (value("grad_mode", "True", "False", "GLOBAL_STATE"), "with torch.set_grad_enabled(True):\n    "),
         (value("L['self']._modules['drop'].training", "True", "False", "TRUE_MATCH"), "self.drop.train()"),
         (value("L['n']", "3", "4"), "torch.compiler.config.dynamic_sources = \"L['n']\""),
-        (value("L['self'].scale", "2", "3"), "torch._dynamo.config.allow_unspec_int_on_nn_module = True"),
+        (value("L['self'].scale", "2", "3"), "torch.compiler.config.dynamic_sources = \"L['self'].scale\""),
         (value("L['y']", "1.5", "2.5"), "y = torch.tensor(1.5)"),
         (value("num_threads", "2", "3", "GLOBAL_STATE"), "torch.set_num_threads(2)"),
         (

@@ -148,16 +148,10 @@ def _of_number(guard: FailingGuard, call: Location | None) -> Fix | None:
         return None
     if not guard.source.startswith(("L[", "G[")) or size_of(guard.source) is not None:
         return None
+    note = "before the first call: these are symbols from the first compile on"
     if _in_module(guard.source):
-        return with_settings(
-            (SetConfig(DYNAMO, "allow_unspec_int_on_nn_module", "True"),),
-            f"before the first call: {name} compiles once more when it first changes, and never again; "
-            f"with {name} = torch.tensor({was}) it never does",
-        )
-    return with_settings(
-        (SetConfig(*SOURCES, repr(guard.source)),),
-        "before the first call: these are symbols from the first compile on",
-    )
+        note += "; torch._dynamo.config.allow_unspec_int_on_nn_module = True does it for every integer of a module, after one more compile"
+    return with_settings((SetConfig(*SOURCES, repr(guard.source)),), note)
 
 
 def _in_module(source: str) -> bool:
