@@ -11,6 +11,7 @@ from typing import Any
 
 from compile_inspector.model.breaks import GraphBreak
 from compile_inspector.model.caches import CacheLookup, KeyDifference
+from compile_inspector.model.chains import Change
 from compile_inspector.model.compiles import Compile, CompileFailure, Phase
 from compile_inspector.model.files import TracedFile
 from compile_inspector.model.graph import Graph
@@ -352,7 +353,16 @@ COLUMNS: Mapping[str, tuple[Column[Any], ...]] = {
 }
 """By table, in the order in which views show them."""
 
+_CHANGES: tuple[Column[Change], ...] = (
+    Column("table", "In", "badge", lambda row: title_of(row.table)),
+    Column("what", "What", "code", lambda row: row.what),
+    Column("was", "Was", "code", lambda row: row.was),
+    Column("now", "Is", "code", lambda row: row.now),
+    Column("location", "Line", "location", lambda row: place(row.location)),
+)
+
 PARTS: Mapping[str, tuple[Column[Any], ...]] = {
+    "changes": _CHANGES,
     "nodes": _NODES,
     "phases": _PHASES,
     "failing": _FAILING,

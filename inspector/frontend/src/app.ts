@@ -31,7 +31,7 @@ export function inspector(wire: Wire, parts: Parts, signal: AbortSignal): HTMLEl
     tab("compiles", "Compiles", total("compiles"), () => compilesPanel(session)),
     tab("recompiles", "Recompiles", total("recompiles"), () => recompilesPanel(session)),
     tab("graph", "Graphs", total("graphs"), () => graphPanel(session)),
-    tab("guards", "Guards", total("guards"), () => tablePanel(session, "guards", { noun: "guards", choices: [{ key: "compile_id" }, { key: "kind" }] }, "No guard was recorded.")),
+    tab("guards", "Guards", total("guards"), () => guards(session)),
     tab("dims", "Dims", total("dims"), () => tablePanel(session, "dims", { noun: "dimensions", choices: [{ key: "compile_id" }, { key: "verdict" }, { key: "role", first: "input" }] }, "No tensor came in.")),
     tab("symbols", "Symbols", total("symbols") || total("specializations"), () => symbols(session)),
     tab("breaks", "Breaks", total("graph_breaks"), () => tablePanel(session, "graph_breaks", { noun: "graph breaks" }, "No graph break: each function became one graph.")),
@@ -51,6 +51,16 @@ export function inspector(wire: Wire, parts: Parts, signal: AbortSignal): HTMLEl
   };
   if (all.some(({ key }) => key === wire.view)) tabs.select(wire.view ?? "");
   return h("div", { class: "inspector" }, head(session), tabs.list, tabs.panels);
+}
+
+function guards(session: Session): Panel {
+  const all = (): Panel => tablePanel(session, "guards", { noun: "guards", choices: [{ key: "compile_id" }, { key: "kind" }] }, "No guard was recorded.");
+  if (session.table("guard_costs").total === 0) return all();
+  return switched([
+    { title: "Guards", count: session.table("guards").total, make: all },
+    { title: "Costs", count: session.table("guard_costs").total, make: () => tablePanel(session, "guard_costs", { noun: "compiles" }, "No guard was timed.") },
+    { title: "Filters", count: session.table("guard_filters").total, make: () => tablePanel(session, "guard_filters", { noun: "filters", choices: [{ key: "compile_id" }] }, "No filter was asked.") },
+  ]);
 }
 
 function symbols(session: Session): Panel {

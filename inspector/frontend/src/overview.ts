@@ -86,7 +86,8 @@ function recompiles(session: Session): Child {
   return block("Recompiles, and why", session, "recompiles", all.length - lines.length, h("ul", { class: "facts-list" }, ...lines));
 }
 
-function reasons(recompile: WireRecompile): Child[] {
+/** The first guards that failed, with what they were and are. */
+export function reasons(recompile: WireRecompile): Child[] {
   const entry = recompile.entries.find(({ nearest }) => nearest);
   if (!entry) return [h("span", { class: "dim" }, "the reason is not recorded")];
   const failing = new Table(entry.failing);

@@ -42,6 +42,8 @@ export const TAB_OF: Record<string, string> = {
   symbols: "symbols",
   specializations: "symbols",
   guards: "guards",
+  guard_costs: "guards",
+  guard_filters: "guards",
   graphs: "graph",
   kernels: "kernels",
   output_code: "kernels",
