@@ -156,9 +156,9 @@ class Session(Tables):
             LabError: The fix changes the program itself, or there is none; the message says what it is.
         """
         from compile_inspector.lab.try_fix import try_fix
-        from compile_inspector.trials import Trial
+        from compile_inspector.trials import Trial, recorder
 
-        return Trial.of(try_fix(self, finding, call))
+        return Trial.of(try_fix(self, finding, call, recorder=recorder))
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Writes a torch trace log with everything in it; compressed where the name ends in ``.gz``.

@@ -9,6 +9,8 @@ import msgspec
 
 from compile_inspector.model import sweeps, trials
 from compile_inspector.model.sweeps import KINDS, Cell, DimVerdict, Kind
+from compile_inspector.recording.recorder import Recorder
+from compile_inspector.views.cells import cell_numbers
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -86,6 +88,11 @@ class Trial(_Shown, trials.Trial, frozen=True):
         return told_trial(self)
 
 
+def recorder() -> Recorder:
+    """A recorder that knows the numbers of a notebook's cells."""
+    return Recorder(name_cells=cell_numbers)
+
+
 def sweep(
     function: Callable[..., Any],
     example_inputs: Any,
@@ -118,12 +125,7 @@ def sweep(
     from compile_inspector.lab import dimensions
     from compile_inspector.lab import sweep as grid
 
+    options: dict[str, Any] = {"kinds": kinds, "backend": backend, "progress": progress, "recorder": recorder}
     if dims is None:
-        return Sweep.of(
-            dimensions.try_dimensions(
-                function, example_inputs, kinds=kinds, backend=backend, progress=progress
-            )
-        )
-    return Sweep.of(
-        grid.sweep(function, example_inputs, dims, kinds=kinds, backend=backend, progress=progress)
-    )
+        return Sweep.of(dimensions.try_dimensions(function, example_inputs, **options))
+    return Sweep.of(grid.sweep(function, example_inputs, dims, **options))

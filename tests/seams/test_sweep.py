@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import compile_inspector as ci
+from compile_inspector import trials
 from compile_inspector.errors import LabError
 from compile_inspector.lab.agreement import difference
 from compile_inspector.lab.inputs import call_of, resized
@@ -40,6 +41,10 @@ def pinned(x, y):
 
 def branching(x):
     return x * 2 if x.shape[0] > 4 else x + 1
+
+
+def at_three(x):
+    return x * 2 if x.shape[0] == 3 else x + 1
 
 
 def line_of(function, marker):
@@ -75,6 +80,14 @@ def test_a_cell_tells_what_was_compiled() -> None:
     assert (third.compiles, third.recompiles) == (1, 1)
     assert third.finding is not None
     assert third.finding.cause.line == line_of(branching, "shape[0] > 4")
+
+
+@pytest.mark.parametrize("dims", [{"x": {0: [3, 8]}}, None])
+def test_a_cell_of_a_notebook_is_named(dims, monkeypatch) -> None:
+    """Lines of a notebook's cell are told as ``In [n]``, in a grid and where each dimension is tried."""
+    monkeypatch.setattr(trials, "cell_numbers", lambda: {__file__: 7})
+    result = ci.sweep(at_three, torch.randn(3), dims, kinds=["backed"], backend="eager")
+    assert "In [7]" in str(result)
 
 
 def test_a_wrong_result_is_seen() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from compile_inspector.lab.inputs import function_name, short
 from compile_inspector.lab.sweep import Bench, Progress, by_source, check_kinds, lane, said
 from compile_inspector.model.locations import Location
 from compile_inspector.model.sweeps import KINDS, Cell, DimStatus, DimVerdict, Kind, Size, SweepResult
+from compile_inspector.recording.recorder import Recorder
 
 Place = tuple[str, int]
 Group = tuple[Place, ...]
@@ -21,6 +22,7 @@ def try_dimensions(
     kinds: Sequence[Kind] = KINDS,
     backend: Any = "inductor",
     progress: Progress | None = None,
+    recorder: Callable[[], Recorder] = Recorder,
 ) -> SweepResult:
     """Tries every dimension of every input tensor at its own size and at two others.
 
@@ -30,7 +32,7 @@ def try_dimensions(
         LabError: A kind does not exist, or no tensor comes in.
     """
     check_kinds(kinds)
-    bench = Bench(function, example, backend)
+    bench = Bench(function, example, backend, recorder)
     places = [(source, dim) for source, tensor in bench.call.tensors.items() for dim in range(tensor.dim())]
     cells: list[Cell] = []
     verdicts: list[DimVerdict] = []

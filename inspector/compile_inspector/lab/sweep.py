@@ -43,9 +43,13 @@ class Bench:
         function: A module or function, compiled or not.
         example: Its example inputs.
         backend: What compiles it.
+        recorder: Makes the recorder of one call.
     """
 
-    def __init__(self, function: Callable[..., Any], example: Any, backend: Any) -> None:
+    def __init__(
+        self, function: Callable[..., Any], example: Any, backend: Any, recorder: Callable[[], Recorder]
+    ) -> None:
+        self.recorder = recorder
         self.function = original(function)
         self.call = call_of(self.function, example)
         self.backend = backend
@@ -90,6 +94,7 @@ def sweep(
     kinds: Sequence[Kind] = KINDS,
     backend: Any = "inductor",
     progress: Progress | None = None,
+    recorder: Callable[[], Recorder] = Recorder,
 ) -> SweepResult:
     """Runs the grid.
 
@@ -101,6 +106,7 @@ def sweep(
         kinds: What to mark the dimensions as.
         backend: That compiles it.
         progress: Called after each cell.
+        recorder: Makes the recorder of one call.
 
     Returns:
         The cells; where the user interrupts (KeyboardInterrupt), those that were done.
@@ -108,7 +114,7 @@ def sweep(
     Raises:
         LabError: An input, a dimension or a kind does not exist.
     """
-    bench = Bench(function, example, backend)
+    bench = Bench(function, example, backend, recorder)
     axes = list(_axes(bench.call, dims))
     check_kinds(kinds)
     combinations = list(itertools.product(*(sizes for _, sizes in axes)))
@@ -215,7 +221,7 @@ def _cell(
         return Cell(kind, sizes, "invalid", problem=f"eager raises {said(expected)}")
     status: CellStatus = "ok"
     problem: str | None = None
-    with Recorder() as recorder:
+    with bench.recorder() as recorder:
         try:
             actual = bench.run(compiled, _marked(resized(bench.call, wanted), kind, sizes))
             problem = differs(expected, actual)

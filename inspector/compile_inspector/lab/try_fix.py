@@ -19,13 +19,20 @@ from compile_inspector.model.trials import Outcome, Trial
 from compile_inspector.recording.recorder import Recorder
 
 
-def try_fix(tables: Tables, finding: Finding, call: Callable[[], Any]) -> Trial:
+def try_fix(
+    tables: Tables,
+    finding: Finding,
+    call: Callable[[], Any],
+    *,
+    recorder: Callable[[], Recorder] = Recorder,
+) -> Trial:
     """Runs ``call`` without and with the fix, each time with nothing compiled before.
 
     Args:
         tables: Of the recording that the finding is of: it tells which functions the fix is for.
         finding: Whose fix is tried.
         call: Makes the calls that led to the finding; it is run twice, and must compile what it needs.
+        recorder: Makes the recorder of a run.
 
     Raises:
         LabError: The fix cannot be made from outside the program; the message says what it is.
@@ -34,8 +41,8 @@ def try_fix(tables: Tables, finding: Finding, call: Callable[[], Any]) -> Trial:
         raise LabError(_not_from_outside(finding))
     state = State(call)
     applied = _Applied(tables, finding)
-    before, expected = _run(call, state, nullcontext())
-    after, actual = _run(call, state, applied)
+    before, expected = _run(call, state, nullcontext(), recorder())
+    after, actual = _run(call, state, applied, recorder())
     return Trial(
         finding=finding,
         before=before,
@@ -52,12 +59,14 @@ def _not_from_outside(finding: Finding) -> str:
     return f"this fix changes the program itself, so it cannot be tried from outside; make it and run again: {finding.fix.code}"
 
 
-def _run(call: Callable[[], Any], state: State, change: AbstractContextManager[None]) -> tuple[Outcome, Any]:
+def _run(
+    call: Callable[[], Any], state: State, change: AbstractContextManager[None], recorder: Recorder
+) -> tuple[Outcome, Any]:
     """What a run gave; a run that raises is an outcome too."""
     problem: str | None = None
     result: Any = None
     with apart():
-        with change, Recorder() as recorder:
+        with change, recorder:
             try:
                 result = call()
             except Exception as error:  # noqa: BLE001 - told in the outcome
@@ -98,9 +107,9 @@ class _Applied:
         self._marks = [(one.source, one.dim, one.how) for one in actions if isinstance(one, MarkDim)]
         ids = set(finding.compile_ids)
         self._frames = frozenset(
-            (row.frame.location.file, row.frame.function)
+            ("" if _is_cell(row.frame.location.file) else row.frame.location.file, row.frame.function)
             for row in tables.compiles
-            if row.id in ids and row.frame is not None and not row.frame.location.file.startswith("In [")
+            if row.id in ids and row.frame is not None
         )
 
         self.marked: Callable[[], int] = lambda: 0
@@ -120,6 +129,11 @@ class _Applied:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+
+def _is_cell(file: str) -> bool:
+    """Whether a file is shown as a notebook's cell: the name it has for torch is not kept."""
+    return file.startswith("In [")
 
 
 def _same(finding: Finding, other: Finding) -> bool:

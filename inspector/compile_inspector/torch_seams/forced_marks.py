@@ -24,7 +24,7 @@ _ATTRIBUTES = ("_dynamo_", "_specialize", "_has_dynamo_")
 Mark = tuple[str, int, str]
 """A source, one of its dimensions, and the name of the function that marks it."""
 Frame = tuple[str, str]
-"""A file and the name of a function in it."""
+"""A file, "" for any, and the name of a function in it."""
 
 
 def probe() -> Capability:
@@ -53,7 +53,7 @@ def install(
             undo = None
             try:
                 mine = [mark for mark in marks if mark[0] == _name(source)] if wanted[0] else []
-                if mine and (not frames or _frame(tx) in frames):
+                if mine and (not frames or _frames(tx) & frames):
                     undo = _mark(e, mine)
                     given[0] += len(mine)
             except Exception as error:
@@ -77,13 +77,13 @@ def install(
 
 
 def _name(source: Any) -> str:
-    name = source.name
-    return name() if callable(name) else name
+    name: Any = source.name
+    return str(name() if callable(name) else name)
 
 
-def _frame(tx: Any) -> Frame:
+def _frames(tx: Any) -> frozenset[Frame]:
     code = tx.output.root_tx.f_code
-    return code.co_filename, code.co_name
+    return frozenset({(code.co_filename, code.co_name), ("", code.co_name)})
 
 
 def _mark(tensor: Any, marks: Sequence[Mark]) -> Undo:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -61,7 +61,7 @@ def has(module: str, name: str) -> bool:
 
 
 @contextmanager
-def silent() -> Iterator[None]:
+def silent() -> Generator[None, None, None]:
     """Keeps warnings and torch's loggers from telling of compiles that are expected to fail; torch's trace is written as before."""
     loggers = [logging.getLogger(name) for name in _LOUD]
     before = [logger.level for logger in loggers]
@@ -77,7 +77,7 @@ def silent() -> Iterator[None]:
 
 
 @contextmanager
-def patched(settings: Mapping[tuple[str, str], Any]) -> Iterator[None]:
+def patched(settings: Mapping[tuple[str, str], Any]) -> Generator[None, None, None]:
     """Sets settings, by module and dotted name, and puts each back as it was found: unset where it was unset.
 
     Raises:
