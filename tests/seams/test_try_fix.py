@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import io
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -10,6 +16,9 @@ from compile_inspector.errors import LabError
 from compile_inspector.model.findings import Finding, Fix, MarkDim, SetConfig
 from compile_inspector.torch_seams import isolation
 
+ROOT = Path(__file__).parents[2]
+FOLDERS = (ROOT / "tests" / "data" / "cases", ROOT.parent / "shared" / "cases")
+CASES = [path for folder in FOLDERS for path in sorted(folder.glob("*.py")) if path.stem != "grade"]
 SETTING = ("torch._dynamo.config", "capture_scalar_outputs")
 
 
@@ -189,3 +198,20 @@ def test_nothing_is_compiled_afterwards() -> None:
     with ci.record() as recorder:
         pass
     assert recorder.session.compiles == ()
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_a_fix_that_can_be_made_from_outside_works_on_its_case(path, monkeypatch) -> None:
+    """The due finding of a case is gone with its fix, and the calls give what they gave; other fixes are refused with their code."""
+    spec = importlib.util.spec_from_file_location(f"tried_{path.stem}", path)
+    case = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, case)
+    spec.loader.exec_module(case)
+    with contextlib.redirect_stdout(io.StringIO()):
+        session, finding = recorded(case.run, case.EXPECT["kind"])
+        if finding.fix.actions:
+            trial = session.try_fix(finding, case.run)
+            assert trial.works, str(trial)
+        else:
+            with pytest.raises(LabError, match=r"changes the program itself|no fix to try"):
+                session.try_fix(finding, case.run)
