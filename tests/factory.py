@@ -15,7 +15,9 @@ from compile_inspector.model.caches import CacheLookup, KeyComponent, KeyDiffere
 from compile_inspector.model.compiles import Compile, CompileFailure, Frame, Phase, Restart
 from compile_inspector.model.environment import ConfigPatch, Environment
 from compile_inspector.model.files import TracedFile
+from compile_inspector.model.findings import Finding, FindingKind, Fix
 from compile_inspector.model.graph import Graph
+from compile_inspector.model.guard_costs import GuardCost, GuardFilter, GuardGroup
 from compile_inspector.model.guards import Guard
 from compile_inspector.model.kernels import Kernel, OutputCode
 from compile_inspector.model.locations import Location
@@ -36,9 +38,12 @@ HOSTILE_TERMINAL = "\x1b[31mred\x1b[0m [bold]loud[/bold] \u202egnp.exe"
 """Text that must be inert in a terminal: ANSI colours, rich's markup, a mark that turns the writing direction."""
 
 RECORDED = (
+    "findings",
     "compiles",
     "graphs",
     "guards",
+    "guard_costs",
+    "guard_filters",
     "symbols",
     "specializations",
     "dims",
@@ -58,7 +63,6 @@ RECORDED = (
 
 ABSENT = {
     "captures": "CUDA-graph captures are not recorded by this version",
-    "findings": "findings are not part of this version",
 }
 
 MODEL = "/home/ada/project/model.py"
@@ -353,6 +357,8 @@ def sample_tables() -> Tables:
         compiles=_COMPILES,
         graphs=_graphs(),
         guards=_GUARDS,
+        guard_costs=_GUARD_COSTS,
+        guard_filters=_GUARD_FILTERS,
         symbols=_SYMBOLS,
         specializations=_SPECIALIZATIONS,
         dims=_DIMS,
@@ -367,8 +373,38 @@ def sample_tables() -> Tables:
         output_code=_OUTPUT_CODE,
         caches=_CACHES,
         losses=_LOSSES,
+        findings=_FINDINGS,
     )
 
+
+def make_finding(kind: FindingKind = "recompile", **changes: Any) -> Finding:
+    """A warning about ``L['x']`` with a line and a fix."""
+    values: dict[str, Any] = {
+        "severity": "warning",
+        "title": "forward was compiled again (once) because L['x'] was dtype float32, is dtype float64",
+        "subjects": ("L['x']",),
+        "cause": Location(MODEL, 12, "forward", "return x * 2"),
+        "evidence": ("0/1 does not fit 0/0: L['x'] was dtype float32, is dtype float64",),
+        "fix": Fix(
+            "x = x.to(torch.float32)", "before the call at run.py:7: the dtype that it was compiled for"
+        ),
+        "compile_ids": ("0/1",),
+        "cost_ns": 655 * MS,
+    }
+    return Finding(kind=kind, **(values | changes))
+
+
+_FINDINGS = (
+    make_finding(
+        "graph-break",
+        severity="error",
+        title=HOSTILE,
+        subjects=(HOSTILE_TERMINAL,),
+        evidence=(HOSTILE, HOSTILE_TERMINAL),
+        fix=Fix(None, HOSTILE),
+    ),
+    make_finding(fix=Fix(HOSTILE_TERMINAL, HOSTILE)),
+)
 
 _ENVIRONMENT = Environment(
     torch="2.13.0+cpu",
@@ -655,6 +691,34 @@ _RECOMPILES = (
                 complete=False,
             ),
         ),
+    ),
+)
+
+_GUARD_COSTS = (
+    GuardCost(
+        "0/1",
+        3,
+        61_500,
+        8_200,
+        (
+            GuardGroup((), 1, (("GLOBAL_STATE", 1),), None),
+            GuardGroup(("L['self']",), 2, (("EQUALS_MATCH", 2),), 7_000),
+            GuardGroup(("L['self']", "layers", "*"), 1, (("EQUALS_MATCH", 1),), 5_000),
+            GuardGroup((f"L[{HOSTILE!r}]",), 1, (("TENSOR_MATCH", 1),), 400),
+        ),
+    ),
+    GuardCost("3/0", 1, None, None, (), problem=HOSTILE_TERMINAL),
+)
+
+_GUARD_FILTERS = (
+    GuardFilter("0/1", "torch.compiler.skip_guard_on_globals_unsafe", 0, 3, 8_100, ()),
+    GuardFilter(
+        "0/1",
+        "torch.compiler.skip_all_guards_unsafe",
+        3,
+        0,
+        None,
+        (("L['self'].scale", "EQUALS_MATCH"), (HOSTILE_TERMINAL, "ID_MATCH")),
     ),
 )
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from compile_inspector.api import Recorder as Recorder
     from compile_inspector.api import Session as Session
+    from compile_inspector.api import guard_cost as guard_cost
     from compile_inspector.api import inspect as inspect
     from compile_inspector.api import load as load
     from compile_inspector.api import record as record
@@ -51,12 +52,18 @@ if TYPE_CHECKING:
     from compile_inspector.engine.tensors import IntermediateTensors as IntermediateTensors
     from compile_inspector.notebook.extension import load_ipython_extension as load_ipython_extension
     from compile_inspector.notebook.extension import unload_ipython_extension as unload_ipython_extension
+    from compile_inspector.trials import Sweep as Sweep
+    from compile_inspector.trials import Trial as Trial
+    from compile_inspector.trials import sweep as sweep
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Recorder": "api",
     "Session": "api",
+    "Sweep": "trials",
+    "Trial": "trials",
+    "guard_cost": "api",
     "inspect": "api",
     "load": "api",
     "record": "api",
@@ -82,6 +89,7 @@ _HOMES = {
     "set_forward_context": "engine.context",
     "should_torch_compile_mm_encoder": "engine.decorator",
     "support_torch_compile": "engine.decorator",
+    "sweep": "trials",
     "load_ipython_extension": "notebook.extension",
     "unload_ipython_extension": "notebook.extension",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from os import PathLike
@@ -10,16 +11,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compile_inspector.errors import InspectorError
+from compile_inspector.model import recompiles as model
 from compile_inspector.model.environment import Environment
+from compile_inspector.model.findings import Judgement, Unjudged
 from compile_inspector.model.records import Record
-from compile_inspector.model.tables import Tables
+from compile_inspector.model.tables import Builder, Tables
 from compile_inspector.recording import recorder as recorders
 from compile_inspector.views.cells import cell_numbers
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
+    from compile_inspector.analyze.why import Subject
+    from compile_inspector.model.chains import Chain, Diff
+    from compile_inspector.model.findings import Finding
+    from compile_inspector.trials import Trial
     from compile_inspector.views.graph_drawing import Drawing
+
+
+class Recompile(model.Recompile, frozen=True, dict=True):
+    """A recompile of a session, which can say how the two compiles differ."""
+
+    def diff(self) -> Diff:
+        """What differs between the nearest earlier entry and this compile: guards, symbols, dimensions, graph, kernels.
+
+        Raises:
+            InspectorError: No earlier entry is recorded, or the session is gone.
+        """
+        session: Session | None = self.__dict__["_session"]()
+        if session is None:
+            msg = f"the session that {self.compile_id} belongs to is gone: use session.diff(recompile)"
+            raise InspectorError(msg)
+        return session.diff(self)
 
 
 class Session(Tables):
@@ -41,8 +64,13 @@ class Session(Tables):
         name: str | None = None,
         result: Any = None,
     ) -> None:
-        super().__init__({table: partial(_read, tables, table) for table in Tables.names()})
+        builders: dict[str, Builder] = {table: partial(_read, tables, table) for table in Tables.names()}
+        builders["recompiles"] = lambda: _bound(tables().read("recompiles"), self)
+        builders["findings"] = lambda: self.judgement.findings
+        builders["losses"] = lambda: (*tables().losses, *self.judgement.losses)
+        super().__init__(builders)
         self._tables = tables
+        self._judgement: Judgement | None = None
         self._records = records
         self.name = name
         self.result = result
@@ -54,7 +82,84 @@ class Session(Tables):
 
     def why_absent(self, name: str) -> str | None:
         """Why a table is None; None for one that is there."""
-        return self._tables().why_absent(name)
+        return None if name == "findings" else self._tables().why_absent(name)
+
+    @property
+    def judgement(self) -> Judgement:
+        """What was concluded from the tables: the findings, the kinds that could not be judged, what contradicts itself."""
+        with self._lock:
+            if self._judgement is None:
+                from compile_inspector.analyze.findings import judge
+
+                self._judgement = judge(self._tables())
+            return self._judgement
+
+    @property
+    def unjudged(self) -> tuple[Unjudged, ...]:
+        """The kinds of finding that the recording cannot tell, and why."""
+        return self.judgement.unjudged
+
+    def why(self, subject: Subject, *, compile_id: str | None = None) -> Chain:
+        """Why something is as it is: from the input through the operations to the guard or the constant that decided.
+
+            print(session.why("x.shape[0]"))
+            print(session.why(session.recompiles[0]))
+
+        Args:
+            subject: A row (a dimension, symbol, guard, specialization, recompile, finding), or a name: a source as Dynamo or as the program
+                spells it, a symbol, the id of a recompile.
+            compile_id: The compile to tell it for; the newest that knows the subject when None.
+
+        Raises:
+            InspectorError: Nothing in the recording has this name; the message has near ones.
+        """
+        from compile_inspector.analyze.why import why
+
+        return why(self._tables(), subject, compile_id=compile_id, findings=self.findings)
+
+    def diff(self, other: Session | model.Recompile | str, to: str | None = None) -> Diff:
+        """What differs: between this session (left) and another, or between two compiles of this one.
+
+        Args:
+            other: A session; a recompile, which is held against its nearest earlier entry; or a compile's id, with ``to``.
+            to: The id of the compile on the right side.
+
+        Raises:
+            InspectorError: There is no such compile, or the recompile has no earlier entry that is recorded.
+        """
+        from compile_inspector.analyze.diff import diff_compiles, diff_sessions
+
+        tables = self._tables()
+        if isinstance(other, Session):
+            return diff_sessions(
+                tables, other._tables(), names=(self.name or "this", other.name or "the other")
+            )
+        if isinstance(other, str):
+            if to is None:
+                msg = f"name two compiles: session.diff({other!r}, ...)"
+                raise InspectorError(msg)
+            return diff_compiles(tables, other, tables, to)
+        if other.nearest is None:
+            msg = f"no earlier entry of {other.compile_id} is recorded"
+            raise InspectorError(msg)
+        return diff_compiles(tables, other.nearest.entry_id, tables, other.compile_id)
+
+    def try_fix(self, finding: Finding, call: Callable[[], Any]) -> Trial:
+        """Makes the change that a finding proposes, where it can be made from outside, and reports before and after.
+
+        Every compiled code of the process is forgotten before and after each of the two runs; settings are put back exactly.
+
+        Args:
+            finding: One of this session's.
+            call: Makes the calls that led to it, without arguments; it is run twice.
+
+        Raises:
+            LabError: The fix changes the program itself, or there is none; the message says what it is.
+        """
+        from compile_inspector.lab.try_fix import try_fix
+        from compile_inspector.trials import Trial, recorder
+
+        return Trial.of(try_fix(self, finding, call, recorder=recorder))
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Writes a torch trace log with everything in it; compressed where the name ends in ``.gz``.
@@ -116,6 +221,15 @@ class Session(Tables):
         from compile_inspector.views.display import display_session
 
         display_session(self)
+
+
+def _bound(rows: tuple[model.Recompile, ...] | None, session: Session) -> tuple[Recompile, ...] | None:
+    if rows is None:
+        return None
+    found = tuple(Recompile(row.compile_id, row.trigger, row.entries) for row in rows)
+    for row in found:
+        vars(row)["_session"] = weakref.ref(session)
+    return found
 
 
 def _read(tables: Callable[[], Tables], name: str) -> tuple[Any, ...] | None:
@@ -185,6 +299,25 @@ def inspect(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Session:
     """
     with Recorder(getattr(function, "__name__", type(function).__name__)) as recorder:
         result = function(*args, **kwargs)
+    return _session(recorder.recording, recorder.name, result)
+
+
+def guard_cost(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Session:
+    """Records one call as `inspect` does, and times the guards of each compiled function that runs in it.
+
+    They are timed in the call, while its locals are alive: cold, with the processor's caches emptied before each check, and warm. The
+    session then has the tables ``guard_costs`` and ``guard_filters``, and so has every other recording that is going on.
+
+        ci.guard_cost(compiled, x).guard_costs
+
+    Raises:
+        LabError: This torch's guards cannot be timed, or another profiler is at work on this thread.
+        Exception: Whatever the call raises, unchanged; nothing is recorded then.
+    """
+    from compile_inspector.lab.guard_cost import recorded
+
+    recorder = Recorder(getattr(function, "__name__", type(function).__name__))
+    result = recorded(recorder, function, args, kwargs)
     return _session(recorder.recording, recorder.name, result)
 
 

@@ -8,6 +8,7 @@ InspectorError
 │   ├── NotATraceLog          the file holds no trace record at all
 │   └── SeveralRanks          a folder holds the logs of more than one rank
 ├── TableAbsent               a table was asked for that this recording cannot have
+├── LabError                  a trial cannot be made as asked: unknown input, nothing to vary, no fix to apply
 ├── DrawingError              graphviz failed or took too long
 └── EngineError               the compile decorator was asked for something it cannot do, or found a promise broken
     ├── InvalidConfig         a configuration's value cannot be right (also a ValueError)
@@ -49,6 +50,10 @@ class SeveralRanks(LogError):  # noqa: N818
 
 class TableAbsent(InspectorError):  # noqa: N818
     """The table does not exist in this recording; the message says why."""
+
+
+class LabError(InspectorError):
+    """A trial of the lab cannot be made as asked; the message says what to change."""
 
 
 class DrawingError(InspectorError):

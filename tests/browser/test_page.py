@@ -95,13 +95,28 @@ def test_the_headline_and_the_story_come_first(opened: Opened, tmp_path: Path) -
     expect(overview.locator(".reason").first).to_contain_text("L['self'].scale")
 
 
+def test_the_overview_begins_with_the_findings(opened: Opened, tmp_path: Path) -> None:
+    """Each has its severity, line and fix in sight and its evidence on demand; its name leads to the row; hostile text is text."""
+    page = opened.open(sample_tables(), tmp_path / "page.html")
+    block = panel(page, "overview").locator(".findings")
+    expect(block.locator(".findings-list > li")).to_have_count(2)
+    expect(block.locator(".badge")).to_have_text(["error", "warning"])
+    expect(block).to_contain_text("<script>alert(1)</script>")
+    expect(block.locator(".fix")).to_have_count(1)
+    expect(block.locator("details ul").first).to_be_hidden()
+    block.locator("summary").first.click()
+    expect(block.locator("details ul").first).to_be_visible()
+    block.get_by_role("button", name="recompile").click()
+    expect(panel(page, "findings")).to_be_visible()
+
+
 def test_tabs_follow_the_keyboard(opened: Opened, tmp_path: Path) -> None:
     """One tab is in the tab order; arrows, Home and End move and select; a tab names its panel."""
     page = opened.open(sample_tables(), tmp_path / "page.html")
     page.focus(".tab[data-tab='overview']")
     page.keyboard.press("ArrowRight")
     chosen = page.locator(".tab[aria-selected='true']")
-    expect(chosen).to_have_attribute("data-tab", "compiles")
+    expect(chosen).to_have_attribute("data-tab", "findings")
     page.keyboard.press("End")
     expect(chosen).to_have_attribute("data-tab", "losses")
     page.keyboard.press("ArrowRight")
@@ -192,6 +207,28 @@ def test_a_recompile_shows_every_failing_guard(opened: Opened, tmp_path: Path) -
     assert [cell.split()[0] for cell in cells] == ["L['self'].scale", "2.0", "3.0", "model.py:36"]
     card.get_by_text("1 guard could not be evaluated").click()
     expect(card).to_contain_text("the length check of L['ids'] failed before it")
+
+
+def test_the_timeline_goes_by_keyboard(opened: Opened, tmp_path: Path) -> None:
+    """Each compile is a bar; arrows move and show what failed, Enter compares with the nearest earlier entry."""
+    page = opened.open(sample_tables(), tmp_path / "page.html")
+    tab(page, "recompiles")
+    bars = panel(page, "recompiles").locator(".track .bar")
+    again = panel(page, "recompiles").locator(".track .bar.again")
+    assert bars.count() > again.count() > 0
+    bars.first.focus()
+    name = again.first.get_attribute("aria-label").split(",")[0]
+    for _ in range(bars.count()):
+        if page.locator(".track .bar:focus").get_attribute("aria-label").startswith(f"{name},"):
+            break
+        page.keyboard.press("ArrowRight")
+    told = panel(page, "recompiles").locator(".told")
+    assert f"{name} compiled again" in told.inner_text()
+    page.keyboard.press("Enter")
+    changes = panel(page, "recompiles").locator(".changes")
+    changes.locator("h4").wait_for()
+    assert changes.locator("h4").inner_text().endswith(f"to {name}")
+    assert page.locator(".card.chosen").count() == 1
 
 
 def test_a_link_leads_to_the_guards_of_one_compile(opened: Opened, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from compile_inspector.model.caches import CacheLookup
 from compile_inspector.model.compiles import CompileFailure, Frame
 from compile_inspector.model.environment import Environment
+from compile_inspector.model.findings import Fix
 from compile_inspector.model.locations import Location
 from compile_inspector.model.recompiles import Recompile
 from compile_inspector.model.records import Loss
@@ -24,6 +25,7 @@ from factory import (
     make_dim,
     make_entry,
     make_failing,
+    make_finding,
     make_guard,
     make_tables,
     quiet_tables,
@@ -247,3 +249,20 @@ def test_the_page_parses_no_graph() -> None:
     tables = sample_tables()
     static_html(tables)
     assert all("_parsed" not in vars(graph) for graph in tables.graphs)
+
+
+def test_findings_stand_before_everything_else() -> None:
+    """Right below the headline, opened: what, the line, the fix line by line, the evidence; hostile text is inert."""
+    fix = Fix("with torch.no_grad():\n    model(x)", "at the call")
+    html = static_html(
+        make_tables(
+            compiles=[make_compile()], findings=[make_finding(fix=fix), make_finding(fix=Fix(None, HOSTILE))]
+        )
+    )
+    assert html.index("<details open><summary>Findings (2)</summary>") < html.index("was compiled once")
+    assert (
+        "<code>with torch.no_grad():</code><br><code>&nbsp;&nbsp;&nbsp;&nbsp;model(x)</code><br>at the call"
+        in html
+    )
+    assert "No fix to paste: &lt;script&gt;" in html
+    assert "<script>" not in html

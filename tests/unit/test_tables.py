@@ -26,7 +26,7 @@ def counting(rows: tuple[Any, ...], calls: list[int]) -> Callable[[], tuple[Any,
 def test_the_names_are_those_of_the_contract() -> None:
     """Every table of the contract is there, in its order."""
     expected = (
-        "compiles graphs guards symbols specializations dims graph_breaks recompiles traced_files applied ranges "
+        "compiles graphs guards guard_costs guard_filters symbols specializations dims graph_breaks recompiles traced_files applied ranges "
         "violations partitions captures kernels output_code caches findings losses"
     )
     assert tuple(expected.split()) == Tables.names() == tuple(make_tables())

@@ -23,6 +23,7 @@ from factory import (
     make_dim,
     make_entry,
     make_failing,
+    make_finding,
     make_graph,
     make_tables,
     quiet_tables,
@@ -244,3 +245,26 @@ def test_the_text_view_parses_no_graph() -> None:
     tables = sample_tables()
     print_text(tables)
     assert all("_parsed" not in vars(graph) for graph in tables.graphs)
+
+
+def test_findings_come_first_with_their_line_and_fix() -> None:
+    """Severity, kind, line and cost on one line, then the sentence, the code to paste and where it belongs."""
+    tables = make_tables(compiles=[make_compile()], findings=[make_finding()])
+    lines = print_text(tables).split("\n")
+    at = lines.index("Findings")
+    assert at == 2
+    assert lines[at + 1] == "  warning recompile  model.py:12  return x * 2  655 ms"
+    assert lines[at + 2].startswith("    forward was compiled again (once)")
+    assert "        x = x.to(torch.float32)" in lines
+    assert "    before the call at run.py:7: the dtype that it was compiled for" in lines
+
+
+def test_without_findings_nothing_is_said_of_them() -> None:
+    """A recording with nothing wrong has no such section."""
+    assert "Findings" not in print_text(make_tables(compiles=[make_compile()]))
+
+
+def test_many_findings_are_counted() -> None:
+    """The worst eight are shown, the rest is counted."""
+    tables = make_tables(compiles=[make_compile()], findings=[make_finding()] * 11)
+    assert "... 3 more: session.findings" in print_text(tables)

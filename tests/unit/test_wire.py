@@ -120,6 +120,29 @@ def test_nodes_are_a_part() -> None:
     assert column(nodes, "name") == [node.name for node in tables.graphs[0].nodes]
 
 
+def test_a_diff_is_a_part() -> None:
+    """What changed at a recompile is a table, and its title names the two compiles; a row that is not there has a problem."""
+    answer = part(sample_tables(), "diff:1")
+    assert answer.text == "From 0/0 to 0/1"
+    assert answer.table is not None
+    assert answer.table.count == len(column(answer.table, "what")) > 0
+    assert part(sample_tables(), "diff:99").problem
+    assert part(sample_tables(), "recompiles:0").problem
+
+
+def test_a_timeline_begins_with_the_first_compile() -> None:
+    """Starts are counted from the earliest one, so that a browser's numbers hold them; unknown ones stay unknown."""
+    tables = make_tables(
+        compiles=[
+            make_compile("0/0", start_ns=1_700_000_000_000_000_500),
+            make_compile("0/1", start_ns=1_700_000_000_000_000_000),
+            make_compile("0/2", start_ns=None),
+        ]
+    )
+    wire = msgspec.json.decode(to_wire(tables, compress=False), type=Wire)
+    assert [one.start_ns for one in wire.timelines] == [500, 0, None]
+
+
 def test_a_text_is_a_part() -> None:
     """The text of a graph, a kernel and generated code is sent when asked for."""
     tables = sample_tables()

@@ -15,7 +15,9 @@ from compile_inspector.model.caches import CacheLookup
 from compile_inspector.model.compiles import Compile
 from compile_inspector.model.environment import Environment
 from compile_inspector.model.files import TracedFile
+from compile_inspector.model.findings import Finding, Unjudged
 from compile_inspector.model.graph import Graph
+from compile_inspector.model.guard_costs import GuardCost, GuardFilter
 from compile_inspector.model.guards import Guard
 from compile_inspector.model.kernels import Kernel, OutputCode
 from compile_inspector.model.partitions import Partition
@@ -61,6 +63,8 @@ class Tables:
     compiles = Table[Compile]()
     graphs = Table[Graph]()
     guards = Table[Guard]()
+    guard_costs = Table[GuardCost]()
+    guard_filters = Table[GuardFilter]()
     symbols = Table[Symbol]()
     specializations = Table[Specialization]()
     dims = Table[Dim]()
@@ -75,7 +79,7 @@ class Tables:
     kernels = Table[Kernel]()
     output_code = Table[OutputCode]()
     caches = Table[CacheLookup]()
-    findings = Table[Any]()
+    findings = Table[Finding]()
     losses = Table[Loss]()
 
     def __init__(
@@ -115,6 +119,11 @@ class Tables:
                 builder = self._builders.get(name)
                 self._built[name] = None if builder is None else builder()
             return self._built[name]
+
+    @property
+    def unjudged(self) -> tuple[Unjudged, ...]:
+        """The kinds of finding that the recording cannot tell, and why; none where nothing was judged."""
+        return ()
 
     def why_absent(self, name: str) -> str | None:
         """Why a table is None; None for one that is there."""

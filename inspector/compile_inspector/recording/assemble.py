@@ -17,6 +17,7 @@ from compile_inspector.recording.tables.dims import dims
 from compile_inspector.recording.tables.environment import environment
 from compile_inspector.recording.tables.files import traced_files
 from compile_inspector.recording.tables.graphs import graphs
+from compile_inspector.recording.tables.guard_costs import guard_costs, guard_filters
 from compile_inspector.recording.tables.guards import guards
 from compile_inspector.recording.tables.kernels import kernels, output_code
 from compile_inspector.recording.tables.partitions import partitions, why_absent
@@ -29,6 +30,8 @@ _BUILDERS: dict[str, Callable[[Trace, Places], tuple[Any, ...] | None]] = {
     "compiles": compiles,
     "graphs": graphs,
     "guards": guards,
+    "guard_costs": guard_costs,
+    "guard_filters": guard_filters,
     "symbols": symbols,
     "specializations": specializations,
     "dims": dims,
@@ -44,9 +47,12 @@ _BUILDERS: dict[str, Callable[[Trace, Places], tuple[Any, ...] | None]] = {
     "caches": caches,
 }
 
+_NOT_TIMED = "guards were not timed: ci.guard_cost(callable, *args) calls it once, with what it compiled, and times them"
 ABSENT = {
+    "guard_costs": _NOT_TIMED,
+    "guard_filters": _NOT_TIMED,
     "captures": "CUDA-graph captures are not recorded by this version",
-    "findings": "findings are not part of this version",
+    "findings": "findings are concluded by a session from its tables: read session.findings",
 }
 
 

@@ -6,14 +6,13 @@ and safe to show (`words.visible`); how they are drawn is each view's own affair
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, Literal, TypeVar
-
-import msgspec
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from compile_inspector.model.applied import Applied, MarkedDim, UnmarkedDim
 from compile_inspector.model.breaks import GraphBreak
 from compile_inspector.model.caches import CacheLookup, KeyDifference
+from compile_inspector.model.chains import Change
 from compile_inspector.model.compiles import Compile, CompileFailure, Phase
 from compile_inspector.model.files import TracedFile
 from compile_inspector.model.graph import Graph
@@ -27,39 +26,22 @@ from compile_inspector.model.recompiles import EntryCheck, FailingGuard, Recompi
 from compile_inspector.model.records import Loss
 from compile_inspector.model.symbols import Dim, Specialization, Symbol
 from compile_inspector.model.violations import Violation
-from compile_inspector.views.words import visible
+from compile_inspector.views.column import Column, Kind, Value, place
+from compile_inspector.views.finding_columns import FINDINGS
+from compile_inspector.views.guard_columns import GUARD_COSTS, GUARD_FILTERS
 
-Row = TypeVar("Row")
-Kind = Literal["text", "code", "number", "duration", "location", "list", "id", "badge"]
-Value = str | int | float | list[str] | None
-
-
-class Column(msgspec.Struct, Generic[Row], frozen=True):
-    """One column.
-
-    Attributes:
-        key: Its name on the wire, unique in its table.
-        title: Its heading.
-        kind: How to draw it. ``duration`` is nanoseconds; ``location`` is ``path/file.py:12``; ``id`` names a compile; ``badge`` is one
-            of few words; ``code`` is monospaced.
-        get: The raw value of a row; `value` is what to show.
-        detail: True where it belongs into a row's details, not into a table's width.
-    """
-
-    key: str
-    title: str
-    kind: Kind
-    get: Callable[[Row], Value]
-    detail: bool = False
-
-    def value(self, row: Row) -> Value:
-        """What to show for a row: None where it does not say, text made visible."""
-        found = self.get(row)
-        if isinstance(found, str):
-            return visible(found)
-        if isinstance(found, list):
-            return [visible(item) for item in found]
-        return found
+__all__ = [
+    "COLUMNS",
+    "PARTS",
+    "TITLES",
+    "Column",
+    "Kind",
+    "Value",
+    "change_text",
+    "columns_of",
+    "failure_text",
+    "title_of",
+]
 
 
 def columns_of(table: str) -> tuple[Column[Any], ...]:
@@ -72,19 +54,13 @@ def title_of(table: str) -> str:
     return TITLES.get(table, table.replace("_", " ").capitalize())
 
 
-def _place(location: Location | None) -> str | None:
-    if location is None:
-        return None
-    return str(location) if location.line else location.file
-
-
 def _code(location: Location | None) -> str | None:
     return None if location is None else location.code
 
 
 def _stack(frames: Iterable[Location]) -> list[str]:
     return [
-        f"{_place(frame)}"
+        f"{place(frame)}"
         + (f" in {frame.function}" if frame.function else "")
         + (f": {frame.code}" if frame.code else "")
         for frame in frames
@@ -149,9 +125,9 @@ _COMPILES: tuple[Column[Compile], ...] = (
     Column("id", "Compile", "id", lambda row: row.id),
     Column("function", "Function", "code", lambda row: row.frame.function if row.frame else None),
     Column(
-        "location", "Defined at", "location", lambda row: _place(row.frame.location) if row.frame else None
+        "location", "Defined at", "location", lambda row: place(row.frame.location) if row.frame else None
     ),
-    Column("trigger", "Called from", "location", lambda row: _place(row.trigger)),
+    Column("trigger", "Called from", "location", lambda row: place(row.trigger)),
     Column("status", "Status", "badge", lambda row: row.status),
     Column("elapsed_ns", "Time", "duration", lambda row: row.elapsed_ns),
     Column("node_count", "Nodes", "number", lambda row: row.node_count),
@@ -163,7 +139,7 @@ _COMPILES: tuple[Column[Compile], ...] = (
         "error_location",
         "Failed at",
         "location",
-        lambda row: _place(row.error.location) if row.error else None,
+        lambda row: place(row.error.location) if row.error else None,
         detail=True,
     ),
     Column(
@@ -196,7 +172,7 @@ _GUARDS: tuple[Column[Guard], ...] = (
     Column("kind", "Kind", "badge", lambda row: row.kind),
     Column("source", "Source", "code", lambda row: row.source),
     Column("expr", "Check", "code", lambda row: row.expr),
-    Column("location", "Line", "location", lambda row: _place(row.location)),
+    Column("location", "Line", "location", lambda row: place(row.location)),
     Column("module_path", "Module", "code", lambda row: row.module_path),
     Column("dropped", "State", "badge", _dropped),
     Column("category", "Category", "badge", lambda row: row.category),
@@ -214,7 +190,7 @@ _SYMBOLS: tuple[Column[Symbol], ...] = (
     Column("range", "Range", "code", lambda row: row.range),
     Column("kind", "Kind", "badge", lambda row: row.kind),
     Column("replaced_by", "Found equal to", "code", lambda row: row.replaced_by),
-    Column("created", "Made at", "location", lambda row: _place(row.created)),
+    Column("created", "Made at", "location", lambda row: place(row.created)),
     Column("code", "Code", "code", lambda row: _code(row.created), detail=True),
 )
 
@@ -224,7 +200,7 @@ _SPECIALIZATIONS: tuple[Column[Specialization], ...] = (
     Column("sources", "Stands for", "list", lambda row: list(row.sources)),
     Column("value", "Pinned to", "code", lambda row: row.value),
     Column("reason", "Reason", "text", lambda row: row.reason),
-    Column("location", "Line", "location", lambda row: _place(row.location)),
+    Column("location", "Line", "location", lambda row: place(row.location)),
     Column("code", "Code", "code", lambda row: _code(row.location)),
     Column("stack", "Stack", "list", lambda row: _stack(row.stack), detail=True),
 )
@@ -237,7 +213,7 @@ _DIMS: tuple[Column[Dim], ...] = (
     Column("symbol", "Symbol", "code", lambda row: row.symbol),
     Column("verdict", "Verdict", "badge", lambda row: row.verdict),
     Column("why", "Why", "text", lambda row: row.why),
-    Column("location", "Line", "location", lambda row: _place(row.location)),
+    Column("location", "Line", "location", lambda row: place(row.location)),
     Column("role", "Role", "badge", lambda row: "parameter" if row.is_parameter else "input"),
     Column("code", "Code", "code", lambda row: _code(row.location), detail=True),
 )
@@ -245,7 +221,7 @@ _DIMS: tuple[Column[Dim], ...] = (
 _GRAPH_BREAKS: tuple[Column[GraphBreak], ...] = (
     Column("compile_id", "Compile", "id", lambda row: row.compile_id),
     Column("reason", "Reason", "text", lambda row: row.reason),
-    Column("location", "Line", "location", lambda row: _place(row.location)),
+    Column("location", "Line", "location", lambda row: place(row.location)),
     Column("code", "Code", "code", lambda row: _code(row.location)),
     Column("hints", "Hints", "list", lambda row: list(row.hints)),
     Column("registry_id", "Registry", "code", lambda row: row.registry_id),
@@ -256,7 +232,7 @@ _GRAPH_BREAKS: tuple[Column[GraphBreak], ...] = (
 
 _RECOMPILES: tuple[Column[Recompile], ...] = (
     Column("compile_id", "Compile", "id", lambda row: row.compile_id),
-    Column("trigger", "Called from", "location", lambda row: _place(row.trigger)),
+    Column("trigger", "Called from", "location", lambda row: place(row.trigger)),
     Column("code", "Calling line", "code", lambda row: _code(row.trigger)),
     Column("nearest", "Nearest entry", "id", lambda row: row.nearest.entry_id if row.nearest else None),
     Column("failing", "Failing", "number", lambda row: len(row.nearest.failing) if row.nearest else None),
@@ -300,7 +276,7 @@ _APPLIED: tuple[Column[Applied], ...] = (
         "unmarked", "Same size, not marked", "list", lambda row: [unmarked_text(one) for one in row.unmarked]
     ),
     Column("class_name", "Class in full", "code", lambda row: row.class_name, detail=True),
-    Column("location", "Forward", "location", lambda row: _place(row.location), detail=True),
+    Column("location", "Forward", "location", lambda row: place(row.location), detail=True),
     Column("marked", "Marked", "list", lambda row: [_mark(one) for one in row.marked], detail=True),
     Column("unbacked_dims", "Unbacked dims", "list", lambda row: list(row.unbacked_dims), detail=True),
     Column(
@@ -321,7 +297,7 @@ _VIOLATIONS: tuple[Column[Violation], ...] = (
     Column("category", "Category", "badge", lambda row: row.category),
     Column("action", "Action", "badge", lambda row: row.action),
     Column("count", "Times", "number", lambda row: row.count),
-    Column("location", "Line", "location", lambda row: _place(row.location)),
+    Column("location", "Line", "location", lambda row: place(row.location)),
     Column("code", "Code", "code", lambda row: _code(row.location)),
     Column("module", "Module", "code", lambda row: row.module),
     Column("class_name", "Class", "code", lambda row: row.class_name, detail=True),
@@ -411,7 +387,7 @@ _NODES: tuple[Column[GraphNode], ...] = (
     Column("shape", "Shape", "code", lambda row: _sizes(row.shape)),
     Column("dtype", "Dtype", "code", lambda row: row.dtype if row.dtype is not None else row.value),
     Column("module_path", "Module", "code", lambda row: row.module_path),
-    Column("location", "Line", "location", lambda row: _place(row.location)),
+    Column("location", "Line", "location", lambda row: place(row.location)),
     Column("device", "Device", "code", lambda row: row.device, detail=True),
     Column("stride", "Stride", "code", lambda row: _sizes(row.stride), detail=True),
     Column("args", "Arguments", "code", lambda row: row.args or None, detail=True),
@@ -434,7 +410,7 @@ _FAILING: tuple[Column[FailingGuard], ...] = (
     Column("source", "Source", "code", lambda row: row.source),
     Column("expected", "Expected", "code", lambda row: row.expected),
     Column("actual", "Actual", "code", lambda row: row.actual),
-    Column("location", "Line", "location", lambda row: _place(row.location)),
+    Column("location", "Line", "location", lambda row: place(row.location)),
     Column("code", "Code", "code", lambda row: _code(row.location)),
     Column("kind", "Kind", "badge", lambda row: row.kind),
     Column("expr", "Check", "code", lambda row: row.expr),
@@ -453,6 +429,7 @@ def _sizes(sizes: tuple[int | str, ...] | None) -> str | None:
 
 
 COLUMNS: Mapping[str, tuple[Column[Any], ...]] = {
+    "findings": FINDINGS,
     "compiles": _COMPILES,
     "recompiles": _RECOMPILES,
     "violations": _VIOLATIONS,
@@ -462,6 +439,8 @@ COLUMNS: Mapping[str, tuple[Column[Any], ...]] = {
     "symbols": _SYMBOLS,
     "specializations": _SPECIALIZATIONS,
     "guards": _GUARDS,
+    "guard_costs": GUARD_COSTS,
+    "guard_filters": GUARD_FILTERS,
     "graphs": _GRAPHS,
     "partitions": _PARTITIONS,
     "ranges": _RANGES,
@@ -473,7 +452,16 @@ COLUMNS: Mapping[str, tuple[Column[Any], ...]] = {
 }
 """By table, in the order in which views show them."""
 
+_CHANGES: tuple[Column[Change], ...] = (
+    Column("table", "In", "badge", lambda row: title_of(row.table)),
+    Column("what", "What", "code", lambda row: row.what),
+    Column("was", "Was", "code", lambda row: row.was),
+    Column("now", "Is", "code", lambda row: row.now),
+    Column("location", "Line", "location", lambda row: place(row.location)),
+)
+
 PARTS: Mapping[str, tuple[Column[Any], ...]] = {
+    "changes": _CHANGES,
     "nodes": _NODES,
     "phases": _PHASES,
     "failing": _FAILING,
@@ -482,6 +470,7 @@ PARTS: Mapping[str, tuple[Column[Any], ...]] = {
 """Rows within a row: a graph's nodes, a compile's phases, a recompile's failing and unevaluated guards."""
 
 TITLES: Mapping[str, str] = {
+    "findings": "Findings",
     "compiles": "Compiles",
     "recompiles": "Recompiles",
     "violations": "Violations",
@@ -491,6 +480,8 @@ TITLES: Mapping[str, str] = {
     "symbols": "Symbols",
     "specializations": "Specializations",
     "guards": "Guards",
+    "guard_costs": "Guard costs",
+    "guard_filters": "Guard filters",
     "graphs": "Graphs",
     "partitions": "Partitions",
     "ranges": "Compile ranges",

@@ -96,6 +96,11 @@ def _parts(
                 )
                 continue
             drawings -= 1
+        if kind == "diff" and clock() > until:
+            left_out[key] = (
+                f"This page does not hold every comparison; session.recompiles[{number}].diff() makes this one."
+            )
+            continue
         found = _part(tables, key)
         if kind == "nodes" and found.table is not None:
             nodes -= found.table.total

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Any
 
+from compile_inspector.model.findings import Finding
 from compile_inspector.model.locations import Location
 from compile_inspector.model.recompiles import EntryCheck, Recompile
 from compile_inspector.model.tables import Tables
@@ -19,7 +20,7 @@ from compile_inspector.views.story import NOTHING_HINT, rows_of
 from compile_inspector.views.summary import Summary, summarise
 from compile_inspector.views.words import duration, one_line, short_place, visible
 
-_OPEN = frozenset({"recompiles", "violations", "graph_breaks", "losses"})
+_OPEN = frozenset({"findings", "recompiles", "violations", "graph_breaks", "losses"})
 _DETAILS_SHOWN = frozenset({"problems", "remarks", "explanation", "missing", "error_location", "restarts"})
 _LEFT = ' style="text-align:left"'
 _PLACE = ' style="text-align:left;white-space:nowrap"'
@@ -42,12 +43,14 @@ def static_html(tables: Tables, *, drawing_svg: str | None = None, limit: int = 
 def _parts(tables: Tables, drawing_svg: str | None, limit: int) -> Iterator[str]:
     summary = summarise(tables)
     yield f"<p><strong>{_safe(summary.headline)}</strong></p>"
+    if findings := rows_of(tables, "findings"):
+        yield _findings(findings, limit)
     if rows_of(tables, "compiles"):
         yield _list(sentence.text for sentence in summary.sentences)
     else:
         yield f"<p>{_safe(NOTHING_HINT)}</p>"
     for name in COLUMNS:
-        if rows := rows_of(tables, name):
+        if name != "findings" and (rows := rows_of(tables, name)):
             yield _section(name, rows, limit)
     if drawing_svg is not None:
         yield _details("Graph", _image(drawing_svg))
@@ -106,6 +109,29 @@ def _content(column: Column[Any], value: str | float | list[str]) -> str:
     if column.kind == "location":
         return _safe(short_place(value))
     return f"<code>{_safe(value)}</code>" if column.kind in {"code", "id"} else _safe(value)
+
+
+def _findings(findings: Sequence[Finding], limit: int) -> str:
+    items = "".join(f"<li>{_finding(found)}</li>" for found in findings[:limit])
+    body = f"<ul>{items}</ul>{_left_out(len(findings) - limit, 'findings')}"
+    return _details(f"{title_of('findings')} ({len(findings):,})", body, open=True)
+
+
+def _finding(found: Finding) -> str:
+    where = "" if found.cause is None else f"<br>{_place(found.cause)}"
+    head = f"<strong>{_safe(found.severity)}, {_safe(found.kind)}</strong>: {_safe(found.title)}{where}"
+    if found.fix.code is None:
+        fix = f"<br>No fix to paste: {_safe(found.fix.note)}"
+    else:
+        lines = "<br>".join(_code(line) for line in found.fix.code.split("\n"))
+        fix = f"<br>Fix: {lines}<br>{_safe(found.fix.note)}"
+    evidence = _details("Evidence", _list(found.evidence)) if found.evidence else ""
+    return f"{head}{fix}{evidence}"
+
+
+def _code(line: str) -> str:
+    indent = "&nbsp;" * (len(line) - len(line.lstrip()))
+    return f"<code>{indent}{_safe(line.strip())}</code>"
 
 
 def _recompiles(recompiles: Sequence[Recompile], limit: int) -> str:

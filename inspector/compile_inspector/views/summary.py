@@ -19,6 +19,9 @@ from compile_inspector.views.story import (
 )
 from compile_inspector.views.words import count, duration, visible
 
+FINDING = "Finding: "
+"""How the name of a kind of finding that could not be judged begins."""
+
 
 class Fact(msgspec.Struct, frozen=True):
     """One number of the headline.
@@ -80,7 +83,13 @@ def not_recorded(tables: Tables) -> tuple[Absence, ...]:
     seams = [Absence(visible(title_of(seam)), visible(reason)) for seam, reason in tables.environment.seams]
     absent = [name for name in tables if tables.read(name) is None]
     absent.sort(key=lambda name: name not in COLUMNS)
-    return (*seams, *(Absence(title_of(name), visible(tables.why_absent(name) or "")) for name in absent))
+    tables_absent = (Absence(title_of(name), visible(tables.why_absent(name) or "")) for name in absent)
+    unjudged = (
+        Absence(f"{FINDING}{one.kind}", visible(one.reason))
+        for one in tables.unjudged
+        if not one.reason.startswith("there is no table")
+    )
+    return (*seams, *tables_absent, *unjudged)
 
 
 def _facts(tables: Tables) -> tuple[Fact, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
@@ -24,6 +25,8 @@ from compile_inspector.model.recompiles import EntryCheck, FailingGuard, Recompi
 from compile_inspector.model.symbols import Dim
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.columns import COLUMNS, Column, Value, columns_of, failure_text, title_of
+from compile_inspector.views.findings_text import findings_text
+from compile_inspector.views.guard_columns import guard_cost_lines
 from compile_inspector.views.story import (
     NOTHING_HINT,
     cache_counts,
@@ -36,7 +39,7 @@ from compile_inspector.views.story import (
     rows_of,
     violation_text,
 )
-from compile_inspector.views.summary import Absence, summarise
+from compile_inspector.views.summary import FINDING, Absence, summarise
 from compile_inspector.views.words import count, duration, one_line, short_place, visible
 
 _COMPILES = ("id", "function", "location", "elapsed_ns", "node_count", "guard_count", "attempts", "status")
@@ -89,6 +92,7 @@ def render_text(tables: Tables, *, name: str | None = None) -> Iterator[Renderab
     if not rows_of(tables, "compiles"):
         yield Text(NOTHING_HINT, style="dim")
     for title, body in (
+        ("Findings", list(findings_text(rows_of(tables, "findings")))),
         ("Failed", list(_failed(tables))),
         ("Recompiles", list(_recompiles(tables))),
         ("Graph breaks", list(_breaks(tables))),
@@ -233,6 +237,7 @@ def _closing(tables: Tables) -> Iterator[tuple[str, Text]]:
         yield from (("", note) for note in _cache_notes(lookups))
     if guards := rows_of(tables, "guards"):
         yield "Guards", Text(f"{len(guards):,}: {guard_counts(guards)}{_dropped(guards)}")
+    yield from zip(chain(("Guard cost",), repeat("")), map(Text, guard_cost_lines(tables)), strict=False)
     graphs: tuple[Graph, ...] = rows_of(tables, "graphs")
     if graphs:
         stages = Counter(graph.stage for graph in graphs)
@@ -259,9 +264,11 @@ def _dropped(guards: Sequence[Guard]) -> str:
 
 
 def _gaps(tables: Tables, absences: Iterable[Absence]) -> Iterator[tuple[str, Text]]:
-    expected = {title_of(name) for name in (*COLUMNS, *(seam for seam, _ in tables.environment.seams))}
+    measured = ("guard_costs", "guard_filters")  # asked for, not recorded: `Tables.why_absent` tells how
+    shown = (name for name in COLUMNS if name not in measured)
+    expected = {title_of(name) for name in (*shown, *(seam for seam, _ in tables.environment.seams))}
     for absence in absences:
-        if absence.name in expected:
+        if absence.name in expected or absence.name.startswith(FINDING):
             yield "Not recorded", Text(one_line(f"{absence.name}: {absence.reason}", 200))
     losses = rows_of(tables, "losses")
     for loss in losses[:_NOTES]:

@@ -86,9 +86,14 @@ class WireRecompile(msgspec.Struct, frozen=True):
 
 
 class WireTimeline(msgspec.Struct, frozen=True):
-    """The phases of one compile."""
+    """The phases of one compile.
+
+    Attributes:
+        start_ns: From the start of the first compile, nanoseconds; None where that is not known.
+    """
 
     compile_id: str
+    start_ns: int | None
     elapsed_ns: int | None
     phases: WireTable
 
@@ -280,8 +285,14 @@ def _entry(entry: EntryCheck, nearest: bool, row_limit: int) -> WireEntry:
 
 def _timelines(tables: Tables, row_limit: int) -> list[WireTimeline]:
     rows: tuple[Compile, ...] = rows_of(tables, "compiles")[:row_limit]
+    first = min((row.start_ns for row in rows if row.start_ns is not None), default=0)
     return [
-        WireTimeline(visible(row.id), row.elapsed_ns, wire_rows("phases", row.phases, row_limit))
+        WireTimeline(
+            visible(row.id),
+            None if row.start_ns is None else row.start_ns - first,
+            row.elapsed_ns,
+            wire_rows("phases", row.phases, row_limit),
+        )
         for row in rows
     ]
 

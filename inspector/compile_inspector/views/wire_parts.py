@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from compile_inspector.analyze.diff import diff_compiles
+from compile_inspector.errors import InspectorError
 from compile_inspector.model.graph import Graph
+from compile_inspector.model.recompiles import Recompile
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.columns import title_of
 from compile_inspector.views.summary import rows_of
@@ -21,9 +24,21 @@ def part_keys(tables: Tables) -> list[str]:
     return [
         *(f"drawing:{index}" for index in first),
         *(f"nodes:{index}" for index in first),
+        *_diff_keys(tables),
         *kernels,
         *(f"output_code:{index}" for index in range(len(rows_of(tables, "output_code")))),
         *(f"graphs:{index}" for index in first),
+    ]
+
+
+def _diff_keys(tables: Tables) -> list[str]:
+    """The recompiles whose two compiles are both there."""
+    known = {row.id for row in rows_of(tables, "compiles")}
+    recompiles: tuple[Recompile, ...] = rows_of(tables, "recompiles")
+    return [
+        f"diff:{index}"
+        for index, row in enumerate(recompiles)
+        if row.nearest is not None and {row.compile_id, row.nearest.entry_id} <= known
     ]
 
 
@@ -32,12 +47,16 @@ def part(tables: Tables, key: str, *, row_limit: int = ROW_LIMIT) -> WirePart:
 
     Args:
         tables: The session.
-        key: ``nodes:3``, ``drawing:3`` or ``graphs:3`` for the third row (from 0) of graphs; ``kernels:3``, ``output_code:3`` likewise.
+        key: ``diff:3`` for what changed at the third recompile; ``nodes:3``, ``drawing:3`` or ``graphs:3`` for the third row (from 0) of graphs; ``kernels:3``, ``output_code:3`` likewise.
         row_limit: Nodes that are sent.
     """
     kind, _, number = key.partition(":")
-    table = "graphs" if kind in ("nodes", "drawing") else kind
-    if table not in ("graphs", "kernels", "output_code") or not number.isdecimal():
+    table = {"nodes": "graphs", "drawing": "graphs", "diff": "recompiles"}.get(kind, kind)
+    if (
+        table not in ("graphs", "kernels", "output_code", "recompiles")
+        or kind == "recompiles"
+        or not number.isdecimal()
+    ):
         return WirePart(key, problem="There is no such part.")
     rows = rows_of(tables, table)
     if int(number) >= len(rows):
@@ -46,6 +65,8 @@ def part(tables: Tables, key: str, *, row_limit: int = ROW_LIMIT) -> WirePart:
     try:
         if kind == "nodes":
             return _nodes(key, row, row_limit)
+        if kind == "diff":
+            return _diff(tables, key, row, row_limit)
         if kind == "drawing":
             return _drawing(key, row)
         source = row.text if kind == "graphs" else row.source
@@ -56,6 +77,19 @@ def part(tables: Tables, key: str, *, row_limit: int = ROW_LIMIT) -> WirePart:
         )
     except OSError as error:
         return WirePart(key, problem=visible(f"The log it lies in can no longer be read: {error}"))
+
+
+def _diff(tables: Tables, key: str, row: Recompile, row_limit: int) -> WirePart:
+    """What changed from the nearest earlier entry; ``text`` names the two compiles."""
+    nearest = row.nearest
+    if nearest is None:
+        return WirePart(key, problem="No earlier entry is recorded.")
+    try:
+        diff = diff_compiles(tables, nearest.entry_id, tables, row.compile_id)
+    except InspectorError as error:
+        return WirePart(key, problem=visible(str(error)))
+    changes = wire_rows("changes", diff.changes, row_limit)
+    return WirePart(key, table=changes, text=visible(f"From {diff.left} to {diff.right}"))
 
 
 def _nodes(key: str, graph: Graph, row_limit: int) -> WirePart:

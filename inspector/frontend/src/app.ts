@@ -27,12 +27,13 @@ export function inspector(wire: Wire, parts: Parts, signal: AbortSignal): HTMLEl
   const total = (name: string): number => session.table(name).total;
   const all = [
     tab("overview", "Overview", null, () => overviewPanel(session)),
+    tab("findings", "Findings", total("findings"), () => tablePanel(session, "findings", { noun: "findings", choices: [{ key: "severity" }, { key: "kind" }] }, "Nothing was found that costs compiles or speed.")),
     tab("compiles", "Compiles", total("compiles"), () => compilesPanel(session)),
     tab("recompiles", "Recompiles", total("recompiles"), () => recompilesPanel(session)),
     tab("graph", "Graphs", total("graphs"), () => graphPanel(session)),
     ...decorator(session, tab),
     tab("partitions", "Partitions", total("partitions"), () => tablePanel(session, "partitions", { noun: "pieces", choices: [{ key: "compile_id" }, { key: "by" }, { key: "kind" }] }, "No graph was partitioned.")),
-    tab("guards", "Guards", total("guards"), () => tablePanel(session, "guards", { noun: "guards", choices: [{ key: "compile_id" }, { key: "kind" }, { key: "category" }] }, "No guard was recorded.")),
+    tab("guards", "Guards", total("guards"), () => guards(session)),
     tab("dims", "Dims", total("dims"), () => tablePanel(session, "dims", { noun: "dimensions", choices: [{ key: "compile_id" }, { key: "verdict" }, { key: "role", first: "input" }] }, "No tensor came in.")),
     tab("symbols", "Symbols", total("symbols") || total("specializations"), () => symbols(session)),
     tab("breaks", "Breaks", total("graph_breaks"), () => tablePanel(session, "graph_breaks", { noun: "graph breaks" }, "No graph break: each function became one graph.")),
@@ -67,6 +68,16 @@ function decorator(session: Session, tab: MakeTab): Tab[] {
     const { total } = session.table(name);
     return total > 0 ? [tab(name, title, total, () => tablePanel(session, name, options, ""))] : [];
   });
+}
+
+function guards(session: Session): Panel {
+  const all = (): Panel => tablePanel(session, "guards", { noun: "guards", choices: [{ key: "compile_id" }, { key: "kind" }, { key: "category" }] }, "No guard was recorded.");
+  if (session.table("guard_costs").total === 0) return all();
+  return switched([
+    { title: "Guards", count: session.table("guards").total, make: all },
+    { title: "Costs", count: session.table("guard_costs").total, make: () => tablePanel(session, "guard_costs", { noun: "compiles" }, "No guard was timed.") },
+    { title: "Filters", count: session.table("guard_filters").total, make: () => tablePanel(session, "guard_filters", { noun: "filters", choices: [{ key: "compile_id" }] }, "No filter was asked.") },
+  ]);
 }
 
 function symbols(session: Session): Panel {

@@ -3,6 +3,7 @@
 import { badge } from "./badge.ts";
 import { Table } from "./data.ts";
 import { h, type Child } from "./dom.ts";
+import { findingsBlock } from "./findings.ts";
 import { count, duration, shortPlace } from "./format.ts";
 import { TAB_OF, type Session } from "./session.ts";
 import { spans, strip } from "./timeline.ts";
@@ -18,6 +19,7 @@ export function overviewPanel(session: Session): Panel {
     element: h(
       "div",
       { class: "prose overview", tabindex: 0, role: "region", "aria-label": "Overview" },
+      findingsBlock(session),
       story(session),
       h("div", { class: "columns" }, compiles(session), recompiles(session), breaks(session), verdicts(session), missing(session)),
     ),
@@ -86,7 +88,8 @@ function recompiles(session: Session): Child {
   return block("Recompiles, and why", session, "recompiles", all.length - lines.length, h("ul", { class: "facts-list" }, ...lines));
 }
 
-function reasons(recompile: WireRecompile): Child[] {
+/** The first guards that failed, with what they were and are. */
+export function reasons(recompile: WireRecompile): Child[] {
   const entry = recompile.entries.find(({ nearest }) => nearest);
   if (!entry) return [h("span", { class: "dim" }, "the reason is not recorded")];
   const failing = new Table(entry.failing);

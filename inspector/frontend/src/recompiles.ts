@@ -5,6 +5,7 @@ import { Table } from "./data.ts";
 import { h, add, type Child } from "./dom.ts";
 import { count, shortPlace } from "./format.ts";
 import { Grid } from "./grid.ts";
+import { recompileTimeline } from "./recompile_timeline.ts";
 import { nothing, type Panel } from "./tables.ts";
 import type { Session } from "./session.ts";
 import type { WireEntry, WireRecompile } from "./wire.ts";
@@ -32,12 +33,17 @@ export function recompilesPanel(session: Session): Panel {
     more.textContent = `Show more: ${count(all.length - shown, "recompile")} left`;
   };
   show();
+  const reveal = (row: number): void => {
+    if (row >= shown) show(row + 1);
+    cards.get(row)?.scrollIntoView({ block: "nearest" });
+  };
+  const along = recompileTimeline(session, (row) => {
+    if (row >= shown) show(row + 1);
+    for (const [other, card] of cards) card.classList.toggle("chosen", other === row);
+  });
   return {
-    element: h("div", { class: "prose", tabindex: 0, role: "region", "aria-label": "Recompiles" }, list, more),
-    reveal: (row) => {
-      if (row >= shown) show(row + 1);
-      cards.get(row)?.scrollIntoView({ block: "nearest" });
-    },
+    element: h("div", { class: "prose", tabindex: 0, role: "region", "aria-label": "Recompiles" }, along, list, more),
+    reveal,
     filter: (compile) => {
       const row = all.findIndex(({ compile_id }) => compile_id === compile);
       if (row >= shown) show(row + 1);

@@ -34,6 +34,7 @@ export class Session {
 
 /** Which tab shows a table. */
 export const TAB_OF: Record<string, string> = {
+  findings: "findings",
   compiles: "compiles",
   recompiles: "recompiles",
   graph_breaks: "breaks",
@@ -45,6 +46,8 @@ export const TAB_OF: Record<string, string> = {
   symbols: "symbols",
   specializations: "symbols",
   guards: "guards",
+  guard_costs: "guards",
+  guard_filters: "guards",
   graphs: "graph",
   kernels: "kernels",
   output_code: "kernels",

@@ -100,6 +100,7 @@ export interface WireTable {
 
 export interface WireTimeline {
   compile_id: string;
+  start_ns: number | null;
   elapsed_ns: number | null;
   phases: WireTable;
 }

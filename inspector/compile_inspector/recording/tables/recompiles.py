@@ -19,6 +19,8 @@ from compile_inspector.recording.tables.guards import guards
 from compile_inspector.recording.torch_reasons import Reason, read_reason, split_reason, split_reasons
 
 _SIDE = re.compile(r"\.(?:size|stride)\(\)\[\d+\]$")
+_ARITHMETIC = re.compile(r"\)\[\d+\].*(?:[<>=]|!=)|(?:[<>=]|!=).*\)\[\d+\]")
+_BRACKETS = re.compile(r"\s|\((?!\))|(?<!\()\)")
 _FILE = re.compile(r"# File: (.+?):(\d+) in (.*?), code: (.*)")
 UNNAMED = " object of the compile"
 """How the fact ends its words for an object that it knows only by its id."""
@@ -159,6 +161,11 @@ def _optional(value: object) -> str | None:
     return None if value is None else str(value)
 
 
+def plain(expr: str) -> str:
+    """A check of sizes without its blanks and brackets, which torch and Python's own printer put differently; any other as it is."""
+    return _BRACKETS.sub("", expr) if _ARITHMETIC.search(expr) else expr
+
+
 class _Causes:
     """Finds the user's line of a failing guard among its entry's guards."""
 
@@ -173,7 +180,14 @@ class _Causes:
         """The line that made the guard; without one, the first line of the entry's frame that made a graph node."""
         index = self._indexed(entry_id)
         base = _SIDE.sub("", failing.source)
-        for key in (failing.expr, (failing.source, failing.kind), (base, failing.kind), failing.source, base):
+        for key in (
+            failing.expr,
+            plain(failing.expr),
+            (failing.source, failing.kind),
+            (base, failing.kind),
+            failing.source,
+            base,
+        ):
             found = index.get(key)
             if found is not None:
                 return found
@@ -197,7 +211,7 @@ class _Causes:
             index = self._index[entry_id] = {}
             for guard in self._of_entry(entry_id):
                 if guard.location is not None:
-                    for key in (guard.expr, (guard.source, guard.kind), guard.source):
+                    for key in (guard.expr, plain(guard.expr), (guard.source, guard.kind), guard.source):
                         index.setdefault(key, guard.location)
         return index
 

@@ -1,0 +1,116 @@
+"""What the findings look up in a recording: compiles by id, dimensions by source, who called what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+from compile_inspector.model.compiles import Compile, Frame
+from compile_inspector.model.locations import Location
+from compile_inspector.model.records import Loss
+from compile_inspector.model.symbols import Dim, Specialization, Symbol
+from compile_inspector.model.tables import Tables
+
+_SIZE = re.compile(r"(.+)\.size\(\)\[(\d+)\]$", re.DOTALL)
+
+
+class Observed:
+    """One recording, indexed; each index is made when first needed.
+
+    Args:
+        tables: The recording. A table that it cannot have counts as empty.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+
+    def rows(self, name: str) -> tuple[Any, ...]:
+        """A table's rows, none where it is absent."""
+        return self.tables.read(name) or ()
+
+    @cached_property
+    def compiles(self) -> dict[str, Compile]:
+        """By id, in order."""
+        return {row.id: row for row in self.rows("compiles")}
+
+    @cached_property
+    def dims(self) -> dict[tuple[str, str, int], Dim]:
+        """By compile, input and dimension."""
+        return {(row.compile_id, row.source, row.dim): row for row in self.rows("dims")}
+
+    @cached_property
+    def pins(self) -> dict[tuple[str, str], Specialization]:
+        """The first specialization of each source of each compile."""
+        found: dict[tuple[str, str], Specialization] = {}
+        for row in self.rows("specializations"):
+            for source in row.sources:
+                found.setdefault((row.compile_id, source), row)
+        return found
+
+    @cached_property
+    def shared(self) -> dict[tuple[str, str], Symbol]:
+        """By compile and source: the symbol of several sources that it stands under."""
+        return {
+            (row.compile_id, source): row
+            for row in self.rows("symbols")
+            if len(row.sources) > 1
+            for source in row.sources
+        }
+
+    def dim(self, compile_id: str, source: str) -> Dim | None:
+        """The dimension that a size source (``L['x'].size()[0]``) names."""
+        found = size_of(source)
+        return None if found is None else self.dims.get((compile_id, *found))
+
+    def frame(self, compile_id: str) -> Frame | None:
+        """What was compiled; None where that is not known."""
+        found = self.compiles.get(compile_id)
+        return None if found is None else found.frame
+
+    def function(self, compile_id: str) -> str:
+        """The compiled function's name, for sentences."""
+        frame = self.frame(compile_id)
+        return f"compile {compile_id}" if frame is None else frame.function
+
+    def frame_key(self, compile_id: str) -> object:
+        """Equal for compiles of the same function."""
+        return self.frame(compile_id) or compile_id.partition("#")[0].rpartition("/")[0] or compile_id
+
+    def called(self, compile_id: str) -> Location | None:
+        """The user's call that made it compile."""
+        found = self.compiles.get(compile_id)
+        return None if found is None else found.trigger
+
+    def cost_ns(self, compile_ids: Iterable[str]) -> int | None:
+        """Compile time of some compiles together, None where none of them is known."""
+        known = [
+            row.elapsed_ns
+            for one in dict.fromkeys(compile_ids)
+            if (row := self.compiles.get(one)) is not None and row.elapsed_ns is not None
+        ]
+        return sum(known) if known else None
+
+    def losses(self) -> tuple[Loss, ...]:
+        """What speaks of compiles that the recording does not have, counted by table."""
+        lost: dict[str, int] = {}
+        for name in ("dims", "recompiles", "specializations", "symbols", "graph_breaks"):
+            for row in self.rows(name):
+                if row.compile_id not in self.compiles:
+                    lost[name] = lost.get(name, 0) + 1
+        return tuple(
+            Loss("findings", f"a row of {name} belongs to no compile of the recording", times)
+            for name, times in lost.items()
+        )
+
+
+def size_of(source: str) -> tuple[str, int] | None:
+    """``("L['x']", 0)`` of ``L['x'].size()[0]``, None of what is no size."""
+    found = _SIZE.match(source)
+    return None if found is None else (found[1], int(found[2][:9]))
+
+
+def size_source(tensor: str, dim: int) -> str:
+    """``L['x'].size()[0]``."""
+    return f"{tensor}.size()[{dim}]"

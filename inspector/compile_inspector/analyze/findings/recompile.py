@@ -1,0 +1,80 @@
+"""Finds code that was compiled again because something other than a size that heals by itself had changed."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+from compile_inspector.analyze.findings.changes import Change
+from compile_inspector.analyze.findings.fixes import setting
+from compile_inspector.analyze.findings.guard_fixes import NO_SETTING, SOURCES, guard_fix
+from compile_inspector.analyze.findings.merging import Group, change_words, grouped, recompile_severity
+from compile_inspector.analyze.findings.names import cut, listed, often
+from compile_inspector.analyze.findings.observed import Observed
+from compile_inspector.model.findings import Action, Finding, Fix, SetConfig
+from compile_inspector.model.locations import Location
+from compile_inspector.model.recompiles import FailingGuard
+
+_NOTES = 3
+
+
+def recompile(observed: Observed, changes: Iterable[Change]) -> list[Finding]:
+    """One finding for each group of things that changed together."""
+    return [_finding(group) for group in grouped(observed, changes)]
+
+
+def _finding(group: Group) -> Finding:
+    cost = group.cost_ns
+    return Finding(
+        kind="recompile",
+        severity=recompile_severity(cost, comes_back=True),
+        title=f"{group.function} was compiled again ({often(len(group.changes))}) because {_reason(group)}",
+        subjects=group.subjects,
+        cause=group.first.cause,
+        evidence=group.evidence(),
+        fix=fix_of(group.first.guards, group.first.recompile.trigger),
+        count=len(group.changes),
+        compile_ids=group.compile_ids,
+        cost_ns=cost,
+    )
+
+
+def _reason(group: Group) -> str:
+    change = group.first
+    if not change.guards:
+        told = None if change.entry is None else change.entry.torch_reason
+        return cut(told, 200) if told else "a guard failed that is not recorded"
+    if len(group.subjects) == 1 and len(group.changes) == 1:
+        return change_words(change.guards[0])
+    return f"{listed(group.subjects)} changed"
+
+
+def fix_of(guards: tuple[FailingGuard, ...], call: Location | None) -> Fix:
+    """The fixes of some failing guards together."""
+    if not guards:
+        return Fix(None, "which guard failed is not recorded: record the run live")
+    fixes = list(dict.fromkeys(guard_fix(guard, call) for guard in guards))
+    if len(fixes) == 1:
+        return fixes[0]
+    sources = [
+        action.value
+        for fix in fixes
+        for action in fix.actions
+        if isinstance(action, SetConfig) and _is_sources(action)
+    ]
+    together = SetConfig(SOURCES[0], SOURCES[1], repr(",".join(ast.literal_eval(one) for one in sources)))
+    code: dict[str, None] = {}
+    actions: dict[Action, None] = {}
+    for fix in fixes:
+        if any(_is_sources(action) for action in fix.actions):
+            code[setting(together)] = None
+            actions[together] = None
+        elif fix.code is not None:
+            code[fix.code] = None
+            actions |= dict.fromkeys(fix.actions)
+    notes = list(dict.fromkeys(fix.note.removeprefix(NO_SETTING) if code else fix.note for fix in fixes))
+    return Fix("\n".join(code) or None, "; ".join(notes[:_NOTES]), tuple(actions))
+
+
+def _is_sources(action: Action) -> bool:
+    return isinstance(action, SetConfig) and (action.module, action.name) == SOURCES

@@ -1,0 +1,122 @@
+"""Finds symbols that a line of the program pinned to one value, so that every other size compiles again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from compile_inspector.analyze.findings.changes import Change
+from compile_inspector.analyze.findings.merging import Group, grouped, recompile_severity
+from compile_inspector.analyze.findings.names import at, cut, line, listed, often, statement
+from compile_inspector.analyze.findings.observed import Observed
+from compile_inspector.model.compiles import Compile
+from compile_inspector.model.findings import Finding, Fix
+from compile_inspector.model.locations import Location
+from compile_inspector.model.symbols import Specialization
+
+
+def specialization(observed: Observed, changes: Iterable[Change]) -> list[Finding]:
+    """Pinned sizes that cost compiles, then those that have cost none yet."""
+    found = [_recompiled(observed, group) for group in grouped(observed, changes)]
+    told = {(_place(one.cause), subject) for one in found for subject in one.subjects}
+    waiting: dict[object, Finding] = {}
+    for pin in observed.rows("specializations"):
+        compiled = observed.compiles.get(pin.compile_id)
+        if (
+            not pin.sources
+            or _violates(compiled)
+            or any((_place(pin.location), s) in told for s in pin.sources)
+        ):
+            continue
+        key = (observed.frame_key(pin.compile_id), _place(pin.location), pin.sources)
+        known = waiting.get(key)
+        waiting[key] = _pinned(observed, pin) if known is None else _again(known, pin)
+    return [*found, *waiting.values()]
+
+
+def _violates(compiled: Compile | None) -> bool:
+    return (
+        compiled is not None and compiled.error is not None and "ConstraintViolation" in compiled.error.type
+    )
+
+
+def _place(location: Location | None) -> tuple[str, int] | None:
+    return None if location is None else (location.file, location.line)
+
+
+def _recompiled(observed: Observed, group: Group) -> Finding:
+    cost = group.cost_ns
+    return Finding(
+        kind="specialization",
+        severity=recompile_severity(cost, comes_back=True),
+        title=f"{group.function} is compiled again for each {listed(group.subjects)} ({often(len(group.changes))}): "
+        f"a line needs its value as a number{at(group.first.cause)}",
+        subjects=group.subjects,
+        cause=group.first.cause,
+        evidence=(*_pins(observed, group), *group.evidence()),
+        fix=rewrite(group.first.cause, group.subjects),
+        count=len(group.changes),
+        compile_ids=group.compile_ids,
+        cost_ns=cost,
+    )
+
+
+def _pins(observed: Observed, group: Group) -> tuple[str, ...]:
+    entry = group.first.entry
+    ids = (
+        [group.first.recompile.compile_id]
+        if entry is None
+        else [entry.entry_id, group.first.recompile.compile_id]
+    )
+    rows = (observed.pins.get((one, subject)) for subject in group.subjects for one in ids)
+    return tuple(dict.fromkeys(_pin_words(row) for row in rows if row is not None))
+
+
+def _pin_words(pin: Specialization) -> str:
+    return f"{pin.compile_id}: {pin.symbol} ({listed(pin.sources)}) was pinned to {pin.value} at {line(pin.location)}: {cut(pin.reason)}"
+
+
+def _pinned(observed: Observed, pin: Specialization) -> Finding:
+    return Finding(
+        kind="specialization",
+        severity="note",
+        title=f"{listed(pin.sources)} is pinned to {pin.value} in {observed.function(pin.compile_id)}{at(pin.location)}: "
+        "any other value compiles again",
+        subjects=pin.sources,
+        cause=pin.location,
+        evidence=(_pin_words(pin),),
+        fix=rewrite(pin.location, pin.sources),
+        compile_ids=(pin.compile_id,),
+    )
+
+
+def _again(known: Finding, pin: Specialization) -> Finding:
+    if pin.compile_id in known.compile_ids:
+        return known
+    return msgspec.structs.replace(
+        known,
+        count=known.count + 1,
+        compile_ids=(*known.compile_ids, pin.compile_id),
+        evidence=(*known.evidence, _pin_words(pin))[:8],
+    )
+
+
+def rewrite(cause: Location | None, subjects: tuple[str, ...]) -> Fix:
+    """What to write in the place of the line that pins a size; no line can be given where its meaning is not known."""
+    sizes = listed(subjects)
+    code = statement(cause.code) if cause is not None else None
+    if cause is None or not code:
+        return Fix(
+            None,
+            f"torch did not keep the line that pinned {sizes}; session.why({subjects[0]!r}) shows its way",
+        )
+    if code.startswith(("for ", "while ")):
+        advice = f"write the loop as an operation on the whole dimension, or pad {sizes} to a fixed size before the call"
+    elif code.startswith(("if ", "elif ", "assert ")) or " if " in code:
+        advice = f"decide it in the caller, before the compiled function, or with torch.cond or torch.where; a test on {sizes} alone compiles each outcome"
+    elif any(word in code for word in ("int(", "item(", "float(", "bool(", "tolist(", "numpy(")):
+        advice = f"use {sizes} as it is, without converting it to a Python number"
+    else:
+        advice = f"take the fixed number out of it: use -1, or a size read from a tensor, where the line fixes {sizes}"
+    return Fix(None, f"no setting helps; rewrite `{code}` at {cause.short}: {advice}")
