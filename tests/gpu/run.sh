@@ -3,4 +3,4 @@
 # It needs torch with CUDA, pytest, msgspec and the package's sources; the options of pyproject.toml that need nbval and pytest-benchmark are left out.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-PYTHONPATH=inspector:tests exec python3 -m pytest -q -rs -p no:cacheprovider -o addopts="--import-mode=importlib" tests/gpu "$@"
+PYTHONPATH="inspector:tests${PYTHONPATH:+:$PYTHONPATH}" exec python3 -m pytest -q -rs -p no:cacheprovider -o addopts="--import-mode=importlib" tests/gpu "$@"

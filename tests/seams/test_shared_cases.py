@@ -81,7 +81,7 @@ def test_the_trouble_is_recorded_without_a_loss(name: str) -> None:
     session = recorded(case(name).run)
     assert session.losses == ()
     guarded = {row.compile_id for row in session.guards}
-    assert {row.id for row in session.compiles if row.status == "ok"} == guarded
+    assert {row.id for row in session.compiles if row.status == "ok"} <= guarded
     of_inputs = [row for row in session.guards if row.source is not None and row.source.startswith("L['x']")]
     assert all(row.location is not None and row.location.file.endswith(f"{name}.py") for row in of_inputs)
 
