@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from factory import (
     make_dim,
     make_entry,
     make_failing,
-    make_guard,
     make_tables,
 )
 
@@ -208,34 +206,6 @@ def test_absent_tables_are_said_not_to_be_judged() -> None:
     assert reasons["static-first"] == "there is no table of recompiles: it is not in the log"
     assert reasons["guard-dropped"] == "there is no table of guards: neither are they"
     assert judged.findings == ()
-
-
-def test_many_compiles_and_guards_are_judged_quickly() -> None:
-    """500 compiles with 100,000 guards are judged within a second."""
-    compiles = [make_compile(f"{n // 10}/{n % 10}") for n in range(500)]
-    guards = [
-        make_guard(one.id, source=f"L['x{n}']", dropped=n % 50 == 0) for one in compiles for n in range(200)
-    ]
-    rows = [
-        Recompile(
-            one.id,
-            CALL_LINE,
-            tuple(
-                make_entry(
-                    f"{one.id.split('/')[0]}/{n}", *(make_failing(f"L['a{k}'].size()[0]") for k in range(8))
-                )
-                for n in range(int(one.id[-1]))
-            ),
-        )
-        for one in compiles
-        if not one.id.endswith("/0")
-    ]
-    dims = [make_dim(f"L['a{k}']", 0, compile_id=one.id) for one in compiles for k in range(20)]
-    tables = make_tables(compiles=compiles, guards=guards, recompiles=rows, dims=dims)
-    began = time.process_time()
-    judged = judge(tables)
-    assert time.process_time() - began < 1
-    assert judged.findings
 
 
 def test_a_location_is_found_where_a_guard_has_none() -> None:
