@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -53,6 +54,7 @@ def bare() -> Iterator[InteractiveShell]:
     unload_ipython_extension(shell)
     shell.restore_sys_module_state()
     InteractiveShell.clear_instance()
+    atexit.unregister(shell.atexit_operations)  # each would collect all garbage again when the process ends
     sys.excepthook = hook
 
 
