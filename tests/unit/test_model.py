@@ -147,10 +147,10 @@ def test_the_text_of_a_log_that_shrank_says_so(tmp_path: Path) -> None:
         FileText(LogFile(path), 0, 100).read()
 
 
-def test_text_itself_cannot_be_read() -> None:
-    """The base class holds nothing."""
-    with pytest.raises(NotImplementedError):
-        Text().read()
+def test_text_itself_cannot_be_made() -> None:
+    """The base says what a text is; only its kinds can be made."""
+    with pytest.raises(TypeError, match="abstract"):
+        Text()
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import weakref
 import zlib
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 COMPRESS_ABOVE = 4096
 
 
-class Text:
+class Text(ABC):
     """A text that may be large: in memory, compressed, or a stretch of a file.
 
     Two texts are equal when they read the same, wherever they are kept.
@@ -18,13 +19,13 @@ class Text:
 
     __slots__ = ("__weakref__",)
 
+    @abstractmethod
     def read(self) -> str:
         """The whole text.
 
         Raises:
             OSError: It lies in a file that can no longer be read.
         """
-        raise NotImplementedError(type(self))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Text) and (self is other or self.read() == other.read())
