@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, Literal, TypeVar
 
 import msgspec
@@ -48,3 +48,18 @@ def place(location: Location | None) -> str | None:
     if location is None:
         return None
     return str(location) if location.line else location.file
+
+
+def code_of(location: Location | None) -> str | None:
+    """The line of code at a place."""
+    return None if location is None else location.code
+
+
+def stack_of(frames: Iterable[Location]) -> list[str]:
+    """A line for each frame: ``path/file.py:12 in forward: code``."""
+    return [
+        f"{place(frame)}"
+        + (f" in {frame.function}" if frame.function else "")
+        + (f": {frame.code}" if frame.code else "")
+        for frame in frames
+    ]
