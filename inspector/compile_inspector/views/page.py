@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from compile_inspector.errors import InspectorError
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.bundles import bundle
 from compile_inspector.views.static_html import static_html
+from compile_inspector.views.why_parts import LEFT_OUT, Whys, why_keys
 from compile_inspector.views.wire import ROW_LIMIT, WirePart, pack, to_wire
 from compile_inspector.views.wire_parts import part, part_keys
 from compile_inspector.views.words import visible
@@ -36,12 +37,16 @@ class Budget(msgspec.Struct, frozen=True):
         drawings: Drawings of graphs.
         drawing_s: Seconds that all drawings together may take, roughly.
         characters: Characters of all texts of programs.
+        chains: Why-chains.
+        chain_s: Seconds that all chains together may take, roughly.
     """
 
     nodes: int = 20_000
     drawings: int = 60
     drawing_s: float = 20.0
     characters: int = 6_000_000
+    chains: int = 600
+    chain_s: float = 3.0
 
 
 def to_html(
@@ -65,7 +70,9 @@ def to_html(
         compress: False for browsers without ``DecompressionStream`` (before 2023).
         clock: Seconds, monotonic.
     """
-    parts, left_out = _parts(tables, budget or Budget(), clock)
+    allowed = budget or Budget()
+    parts, left_out = _parts(tables, allowed, clock)
+    parts += _chains(tables, allowed, clock, left_out)
     payload = to_wire(
         tables, name=title, live=False, row_limit=row_limit, left_out=left_out, compress=compress
     )
@@ -120,6 +127,20 @@ def _parts(
                 continue
         held.append(found)
     return held, left_out
+
+
+def _chains(
+    tables: Tables, budget: Budget, clock: Callable[[], float], left_out: dict[str, str]
+) -> Iterator[WirePart]:
+    """The why-chains of the first rows; that there are more is said once, under `LEFT_OUT`."""
+    whys, until = Whys(tables), clock() + budget.chain_s
+    for number, key in enumerate(why_keys(tables)):
+        if number == budget.chains or clock() > until:
+            left_out[LEFT_OUT] = (
+                "This page does not hold every answer; session.why(row) gives that of any row."
+            )
+            return
+        yield whys.part(key)
 
 
 def _part(tables: Tables, key: str) -> WirePart:

@@ -13,6 +13,7 @@ import traitlets
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.bundles import bundle
 from compile_inspector.views.summary import rows_of
+from compile_inspector.views.why_parts import Whys
 from compile_inspector.views.wire import ROW_LIMIT, WirePart, pack, to_wire
 from compile_inspector.views.wire_parts import part
 from compile_inspector.views.words import count, duration
@@ -36,6 +37,7 @@ class SessionWidget(anywidget.AnyWidget):
         name = getattr(tables, "name", None)
         super().__init__(payload=to_wire(tables, name=name, view=view, row_limit=row_limit))  # pyright: ignore[reportUnknownMemberType]
         self._tables = tables
+        self._whys = Whys(tables)
         self._lock = threading.Lock()
         self.on_msg(self._asked)  # pyright: ignore[reportUnknownMemberType]
 
@@ -46,7 +48,7 @@ class SessionWidget(anywidget.AnyWidget):
             return
         with self._lock:
             try:
-                answer = part(self._tables, key)
+                answer = part(self._tables, key, whys=self._whys)
             except Exception as error:  # noqa: BLE001 - the reader must learn of it, and the kernel must live
                 answer = WirePart(key, problem=f"{type(error).__name__}: {error}")
             self.send({"type": "part", "key": key}, [pack(answer)])  # pyright: ignore[reportUnknownMemberType]

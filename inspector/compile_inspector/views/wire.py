@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from compile_inspector.model.chains import StepKind
 from compile_inspector.model.compiles import Compile
 from compile_inspector.model.environment import Environment
 from compile_inspector.model.recompiles import EntryCheck, Recompile
@@ -146,12 +147,31 @@ class WireDrawing(msgspec.Struct, frozen=True):
     note: str | None
 
 
+class WireStep(msgspec.Struct, frozen=True):
+    """One step of a why-chain: what happened, and the user's line of it."""
+
+    kind: StepKind
+    text: str
+    location: str | None
+    code: str | None
+
+
+class WireChain(msgspec.Struct, frozen=True):
+    """Why one thing is as it is: the answer in one sentence, and its steps from the input to what decided."""
+
+    subject: str
+    compile_id: str | None
+    verdict: str
+    steps: list[WireStep]
+
+
 class WirePart(msgspec.Struct, frozen=True):
     """The answer to a request: one of its fields, or the problem that prevented it."""
 
     key: str
     table: WireTable | None = None
     drawing: WireDrawing | None = None
+    chain: WireChain | None = None
     text: str | None = None
     problem: str | None = None
 

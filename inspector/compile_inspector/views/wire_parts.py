@@ -9,6 +9,7 @@ from compile_inspector.model.recompiles import Recompile
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.columns import title_of
 from compile_inspector.views.summary import rows_of
+from compile_inspector.views.why_parts import Whys
 from compile_inspector.views.wire import ROW_LIMIT, WireDrawing, WirePart, wire_rows
 from compile_inspector.views.words import visible
 
@@ -42,14 +43,18 @@ def _diff_keys(tables: Tables) -> list[str]:
     ]
 
 
-def part(tables: Tables, key: str, *, row_limit: int = ROW_LIMIT) -> WirePart:
+def part(tables: Tables, key: str, *, row_limit: int = ROW_LIMIT, whys: Whys | None = None) -> WirePart:
     """One part of a session. A request that makes no sense is answered with its problem, as a text that cannot be read is.
 
     Args:
         tables: The session.
-        key: ``diff:3`` for what changed at the third recompile; ``nodes:3``, ``drawing:3`` or ``graphs:3`` for the third row (from 0) of graphs; ``kernels:3``, ``output_code:3`` likewise.
+        key: ``diff:3`` for what changed at the third recompile; ``nodes:3``, ``drawing:3`` or ``graphs:3`` for the third row (from 0) of graphs; ``kernels:3``, ``output_code:3`` likewise;
+            ``why:dims:3`` for the chain of a row.
         row_limit: Nodes that are sent.
+        whys: The session's chains, where several are asked for.
     """
+    if key.startswith("why:"):
+        return (whys or Whys(tables)).part(key)
     kind, _, number = key.partition(":")
     table = {"nodes": "graphs", "drawing": "graphs", "diff": "recompiles"}.get(kind, kind)
     if (

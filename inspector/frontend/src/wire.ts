@@ -35,6 +35,13 @@ export interface Wire {
   left_out: Record<string, string>;
 }
 
+export interface WireChain {
+  subject: string;
+  compile_id: string | null;
+  verdict: string;
+  steps: WireStep[];
+}
+
 export interface WireColumn {
   key: string;
   title: string;
@@ -76,6 +83,7 @@ export interface WirePart {
   key: string;
   table: WireTable | null;
   drawing: WireDrawing | null;
+  chain: WireChain | null;
   text: string | null;
   problem: string | null;
 }
@@ -86,6 +94,13 @@ export interface WireRecompile {
   trigger: string | null;
   trigger_code: string | null;
   entries: WireEntry[];
+}
+
+export interface WireStep {
+  kind: "decision" | "finding" | "guard" | "input" | "operation" | "recompile" | "symbol";
+  text: string;
+  location: string | null;
+  code: string | null;
 }
 
 export interface WireTable {

@@ -25,10 +25,20 @@ class Observed:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
+        self._by_compile: dict[str, dict[str, list[Any]]] = {}
 
     def rows(self, name: str) -> tuple[Any, ...]:
         """A table's rows, none where it is absent."""
         return self.tables.read(name) or ()
+
+    def of_compile(self, name: str, compile_id: str) -> list[Any]:
+        """A table's rows that belong to one compile."""
+        found = self._by_compile.get(name)
+        if found is None:
+            found = self._by_compile[name] = {}
+            for row in self.rows(name):
+                found.setdefault(row.compile_id, []).append(row)
+        return found.get(compile_id, [])
 
     @cached_property
     def compiles(self) -> dict[str, Compile]:
