@@ -65,7 +65,7 @@ def test_a_part_is_answered_with_its_key(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_part_that_fails_is_answered_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever goes wrong in making a part, the reader is told and the kernel lives on."""
 
-    def fail(*_: object) -> WirePart:
+    def fail(*_: object, **__: object) -> WirePart:
         msg = "planted"
         raise RuntimeError(msg)
 

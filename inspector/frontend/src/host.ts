@@ -79,7 +79,7 @@ export class Parts {
     const settle = this.waiting.get(key);
     if (!settle) return;
     try {
-      settle(packed ? await unpack<WirePart>(packed) : without(key, "The answer is empty."));
+      settle(packed ? await unpack<WirePart>(packed) : without(key, this.leftOut[key.split(":")[0] ?? ""] ?? "The answer is empty."));
     } catch (error) {
       settle(without(key, `The answer cannot be read: ${String(error)}`));
     }
@@ -87,5 +87,5 @@ export class Parts {
 }
 
 function without(key: string, problem: string): WirePart {
-  return { key, table: null, drawing: null, text: null, problem };
+  return { key, table: null, drawing: null, chain: null, text: null, problem };
 }
