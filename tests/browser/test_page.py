@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ pytestmark = pytest.mark.browser
 AXE = Path(__file__).parents[2] / "inspector" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 READY = "[data-ready='1']"
 TABS = (
-    "overview", "compiles", "recompiles", "graph", "applied", "violations", "ranges", "partitions", "guards", "dims", "symbols", "breaks", "files", "kernels", "caches", "environment",
-    "losses",
+    "overview", "findings", "compiles", "recompiles", "breaks", "graph", "guards", "dims", "symbols", "files", "kernels", "applied", "violations", "partitions", "ranges", "captures",
+    "caches", "environment", "losses",
 )  # fmt: skip
 
 
@@ -104,9 +105,9 @@ def test_the_overview_begins_with_the_findings(opened: Opened, tmp_path: Path) -
     expect(block).to_contain_text("<script>alert(1)</script>")
     expect(block.locator(".fix")).to_have_count(1)
     expect(block.locator("details ul").first).to_be_hidden()
-    block.locator("summary").first.click()
+    block.get_by_text("Evidence").first.click()
     expect(block.locator("details ul").first).to_be_visible()
-    block.get_by_role("button", name="recompile").click()
+    block.get_by_role("button", name="recompile", exact=True).click()
     expect(panel(page, "findings")).to_be_visible()
 
 
@@ -283,12 +284,120 @@ def test_a_table_that_was_cut_says_so(opened: Opened, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["applied", "violations", "partitions", "ranges"])
 def test_what_the_decorator_did_has_tabs(opened: Opened, tmp_path: Path, name: str) -> None:
-    """Each of the decorator's tables is a tab with all its rows; without rows only partitions, which any compile may have, is one."""
+    """Each of the decorator's tables is a tab with all its rows; without rows it says what that means."""
     page = opened.open(sample_tables(), tmp_path / "page.html")
     tab(page, name)
     expect(rows(page, name)).to_have_count(len(sample_tables().rows(name)))
     quiet = opened.open(make_tables(compiles=[make_compile()]), tmp_path / "quiet.html")
-    expect(quiet.locator(f"[data-tab='{name}']")).to_have_count(1 if name == "partitions" else 0)
+    tab(quiet, name)
+    expect(panel(quiet, name).locator(".nothing")).to_contain_text("No ")
+    expect(quiet.locator(f".tab.none[data-tab='{name}'] .count")).to_have_text("0")
+
+
+def test_every_tab_counts_its_rows_and_says_which_tables_are_absent(opened: Opened, tmp_path: Path) -> None:
+    """A table without rows counts 0, one that the recording cannot have shows a dash, its reason on the tab and in the panel."""
+    tables = make_tables(compiles=[make_compile()], kernels=None, absent={"kernels": "the log has none"})
+    page = opened.open(tables, tmp_path / "page.html")
+    expect(page.locator("[data-tab='compiles'] .count")).to_have_text("1")
+    expect(page.locator("[data-tab='guards'] .count")).to_have_text("0")
+    expect(page.locator("[data-tab='kernels'] .count")).to_have_text("–")
+    expect(page.locator("[data-tab='kernels']")).to_have_attribute("title", "the log has none")
+    tab(page, "kernels")
+    expect(panel(page, "kernels")).to_contain_text("the log has none")
+
+
+def test_narrow_the_rail_is_a_menu(opened: Opened, tmp_path: Path) -> None:
+    """480 pixels wide the tabs are behind a button; it opens and closes by keyboard, choosing closes it, and nothing is wider than the page."""
+    opened.page.set_viewport_size({"width": 480, "height": 760})
+    page = opened.open(sample_tables(), tmp_path / "page.html")
+    menu, rail = page.locator(".menu"), page.get_by_role("tablist")
+    expect(rail).to_be_hidden()
+    menu.focus()
+    page.keyboard.press("Enter")
+    expect(rail).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("[data-tab='findings']")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(rail).to_be_hidden()
+    expect(menu).to_be_focused()
+    expect(menu).to_contain_text("Findings")
+    menu.click()
+    page.click("[data-tab='guards']")
+    expect(rail).to_be_hidden()
+    expect(panel(page, "guards")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 480
+
+
+def test_back_retraces_links(opened: Opened, tmp_path: Path) -> None:
+    """A link leads to another tab, Back to the place it was followed from with what narrowed its rows, Forward there again."""
+    page = opened.open(sample_tables(), tmp_path / "page.html")
+    back, forward = (page.get_by_role("button", name=name, exact=True) for name in ("Back", "Forward"))
+    expect(back).to_be_disabled()
+    tab(page, "guards")
+    panel(page, "guards").get_by_role("searchbox").fill("scale")
+    rows(page, "guards").first.click()
+    panel(page, "guards").get_by_role("navigation", name="Related").get_by_role("button").first.click()
+    expect(panel(page, "guards")).to_be_hidden()
+    page.keyboard.press("Alt+ArrowLeft")
+    expect(panel(page, "guards")).to_be_visible()
+    expect(panel(page, "guards").get_by_role("searchbox")).to_have_value("scale")
+    expect(panel(page, "guards").get_by_role("region", name="Details")).to_be_visible()
+    forward.click()
+    expect(panel(page, "guards")).to_be_hidden()
+    back.click()
+    back.click()
+    expect(panel(page, "overview")).to_be_visible()
+    expect(back).to_be_disabled()
+
+
+def test_rows_lead_to_what_belongs_to_them(opened: Opened, tmp_path: Path) -> None:
+    """A compile leads to its guards alone, a guard to the recompile that it made, a recompile to its guard, a kernel to its code."""
+    page = opened.open(sample_tables(), tmp_path / "page.html")
+
+    def follow(key: str, name: str | Any) -> None:
+        panel(page, key).get_by_role("navigation", name="Related").get_by_role(
+            "button", name=name
+        ).first.click()
+
+    tab(page, "compiles")
+    rows(page, "compiles").filter(has_text="0/1").first.click()
+    follow("compiles", re.compile(r"guards?$"))
+    expect(panel(page, "guards").get_by_role("combobox", name="Only one compile")).to_have_value("0/1")
+    rows(page, "guards").filter(has_text="scale").first.click()
+    follow("guards", "failed at 0/2")
+    card = page.locator(".card.chosen")
+    expect(card).to_have_attribute("aria-label", "Recompile 0/2")
+    card.get_by_role("button", name="Show the guard on L['self'].scale").first.click()
+    expect(panel(page, "guards").get_by_role("region", name="Details")).to_contain_text(
+        "L['self'].scale == 2.0"
+    )
+
+
+def test_a_row_tells_why_step_by_step(opened: Opened, tmp_path: Path) -> None:
+    """A dimension's details end with its chain: input, operations with their lines, decision, guard; a step leads to its row."""
+    page = opened.open(sample_tables(), tmp_path / "page.html")
+    tab(page, "symbols")
+    rows(page, "symbols").first.click()
+    why = panel(page, "symbols").locator(".why")
+    expect(why.locator(".step.operation").first).to_contain_text("model.py:34")
+    expect(why.locator(".step.operation .quoted").first).to_have_text("h = x.view(x.shape[0], -1, 16)")
+    kinds = [kind.split()[0] for kind in why.locator(".step-kind").all_inner_texts()]
+    assert kinds[0] == "Input"
+    assert "Guard" in kinds
+    tab(page, "recompiles")
+    card = page.get_by_role("article", name="Recompile 0/2")
+    card.get_by_text("Why, step by step").click()
+    expect(card.locator(".step.guard").first).to_contain_text("L['self'].scale")
+
+
+def test_the_view_fills_the_screen(opened: Opened, tmp_path: Path) -> None:
+    """One button gives the view the whole screen and takes it back."""
+    page = opened.open(sample_tables(), tmp_path / "page.html")
+    page.get_by_role("button", name="Fill the screen").click()
+    large = page.get_by_role("button", name="Back to its place")
+    expect(large).to_have_attribute("aria-pressed", "true")
+    large.click()
+    expect(page.get_by_role("button", name="Fill the screen")).to_have_attribute("aria-pressed", "false")
 
 
 def test_an_uncompressed_page_reads_the_same(opened: Opened, tmp_path: Path) -> None:

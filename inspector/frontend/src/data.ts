@@ -5,7 +5,7 @@ import type { WireColumn, WireTable } from "./wire.ts";
 
 export type Direction = "ascending" | "descending";
 
-/** Rows whose column says this word. */
+/** Rows whose column says this word, or has it in its list. */
 export interface Choice {
   key: string;
   word: string;
@@ -32,6 +32,12 @@ export class Column {
     if (this.wire.numbers) return this.wire.numbers[row] ?? null;
     const code = this.wire.codes?.[row] ?? -1;
     return code < 0 ? null : (this.wire.words?.[code] ?? null);
+  }
+
+  /** True where a row says this word, alone or in its list. */
+  says(row: number, word: string): boolean {
+    const value = this.value(row);
+    return Array.isArray(value) ? value.includes(word) || this.text(row) === word : this.text(row) === word;
   }
 
   /** The value as one text. */
@@ -121,6 +127,17 @@ export class Table {
     return -1;
   }
 
+  /** The rows of which each given column says its word; none where there is no such column. */
+  rows(...choices: Choice[]): number[] {
+    return choices.every(({ key }) => this.column(key)) ? [...this.select("", choices)] : [];
+  }
+
+  /** The items of a list, the text itself where it is none; none where the row says nothing. */
+  list(key: string, row: number): string[] {
+    const value = this.column(key)?.value(row) ?? null;
+    return value === null ? [] : Array.isArray(value) ? value : [String(value)];
+  }
+
   /** A cell as text, "" where there is none. */
   text(key: string, row: number): string {
     return this.column(key)?.text(row) ?? "";
@@ -137,7 +154,7 @@ export class Table {
     }
     for (const { key, word } of choices) {
       const column = this.column(key);
-      if (column) for (let row = 0; row < misses.length; row += 1) if (column.text(row) !== word) misses[row] = 1;
+      if (column) for (let row = 0; row < misses.length; row += 1) if (!column.says(row, word)) misses[row] = 1;
     }
     const rows = new Uint32Array(misses.reduce((sum, miss) => sum + 1 - miss, 0));
     for (let row = 0, place = 0; row < misses.length; row += 1) if (!misses[row]) rows[place++] = row;

@@ -3,7 +3,9 @@
 import { badge } from "./badge.ts";
 import { h, type Child } from "./dom.ts";
 import { count, shortPlace } from "./format.ts";
+import { linkButton, linksOf } from "./links.ts";
 import type { Session } from "./session.ts";
+import { whyOnDemand } from "./why.ts";
 import type { Table } from "./data.ts";
 
 const MOST = 6;
@@ -29,10 +31,16 @@ function finding(session: Session, table: Table, row: number): Child[] {
   const code = table.text("fix", row);
   const evidence = table.column("evidence")?.value(row);
   return [
-    h("div", { class: "finding-head" }, badge(table.text("severity", row)), h("button", { type: "button", class: "link", onclick: () => session.go({ tab: "findings", row }) }, table.text("kind", row)), h("span", {}, table.text("title", row))),
+    h("div", { class: "finding-head" }, badge(table.text("severity", row)), h("button", { type: "button", class: "link", onclick: () => session.go(session.to("findings", { row })) }, table.text("kind", row)), h("span", {}, table.text("title", row))),
     place !== "" && h("div", { class: "finding-line" }, h("span", { class: "dim", title: place }, shortPlace(place)), " ", h("code", { class: "quoted" }, table.text("code", row))),
     code !== "" && h("pre", { class: "fix", tabindex: 0, "aria-label": "Fix" }, code),
     h("div", { class: code === "" ? "" : "dim" }, table.text("note", row)),
-    Array.isArray(evidence) && evidence.length > 0 && h("details", {}, h("summary", {}, "Evidence"), h("ul", {}, ...evidence.map((line) => h("li", {}, line)))),
+    h(
+      "div",
+      { class: "finding-more" },
+      whyOnDemand(session, "findings", row),
+      Array.isArray(evidence) && evidence.length > 0 && h("details", {}, h("summary", {}, "Evidence"), h("ul", {}, ...evidence.map((line) => h("li", {}, line)))),
+      ...linksOf(session, "findings", row).map((link) => linkButton(session, link)),
+    ),
   ];
 }

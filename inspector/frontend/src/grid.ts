@@ -1,13 +1,15 @@
 // A table of any length: only the rows in sight are in the document. Sorted by its heads, searched by its box, read with the keyboard.
 
-import { type Column, type Direction, type Table } from "./data.ts";
+import type { Choice, Column, Direction, Table } from "./data.ts";
 import { h, add, fill, newId, type Child } from "./dom.ts";
 import { badge } from "./badge.ts";
-import { count, whole } from "./format.ts";
+import { fields } from "./fields.ts";
+import { track, width } from "./grid_widths.ts";
+import type { Target } from "./session.ts";
+import { count, shortPlace, whole } from "./format.ts";
 
 const ROW_PX = 26;
 const OVERSCAN = 6;
-const SAMPLE = 400;
 
 /** What a view adds to a grid. */
 export interface GridOptions {
@@ -16,7 +18,11 @@ export interface GridOptions {
   /** A column of the view's own. */
   extra?: ExtraColumn;
   /** More for a row's details, below its fields. */
-  details?: (row: number) => Child;
+  details?: (row: number) => Child | Child[];
+  /** Where a word of a row's details leads, null where it leads nowhere. */
+  link?: (column: Column, text: string) => Target | null;
+  /** Goes there. */
+  follow?: (target: Target) => void;
   /** Columns whose words can be chosen from, with the word that is chosen at first. */
   choices?: { key: string; first?: string }[];
   /** Called when a row's details are shown, or hidden (-1). */
@@ -49,6 +55,8 @@ export class Grid {
   private active = 0;
   private open = -1;
   private terms: string[] = [];
+  private kept: Choice[] = [];
+  private readonly chips = h("span", { class: "chips" });
   private frame = 0;
   private pause = 0;
 
@@ -77,7 +85,7 @@ export class Grid {
     this.element = h(
       "div",
       { class: "table" },
-      h("div", { class: "bar" }, this.search, ...this.choices.values(), this.tally),
+      h("div", { class: "bar" }, this.search, ...this.choices.values(), this.chips, this.tally),
       table.note && h("p", { class: "note" }, table.note),
       h("div", { class: "split" }, this.scroller, this.pane),
     );
@@ -91,18 +99,45 @@ export class Grid {
     this.refresh();
   }
 
-  /** Shows only the rows of a word of one column, all where it has no such word. */
-  filter(key: string, word: string): void {
+  /** Shows only the rows that say these words, and find this text. */
+  only(words: Choice[], search = ""): void {
     this.clear();
-    const choice = this.choices.get(key);
-    if (choice) choice.value = word;
-    if (choice && choice.value !== word) choice.value = "";
+    this.search.value = search;
+    for (const word of words) {
+      const choice = this.choices.get(word.key);
+      if (choice) choice.value = word.word;
+      if (choice?.value !== word.word) {
+        if (choice) choice.value = "";
+        this.kept.push(word);
+      }
+    }
     this.refresh();
+  }
+
+  /** Where the reader is: what narrows the rows, and the row that is open. */
+  place(): Omit<Target, "tab"> {
+    const chosen = [...this.choices].filter(([, { value }]) => value !== "").map(([key, { value }]) => ({ key, word: value }));
+    const [where] = [...this.kept, ...chosen];
+    return { search: this.search.value, ...(where && { where }), ...(this.open >= 0 && { row: this.open }) };
   }
 
   private clear(): void {
     this.search.value = "";
+    this.kept = [];
     for (const choice of this.choices.values()) choice.value = "";
+  }
+
+  private showChips(): void {
+    const drop = (choice: Choice): void => {
+      this.kept = this.kept.filter((other) => other !== choice);
+      this.refresh();
+    };
+    const chips = this.kept.map((choice) => {
+      const title = this.table.column(choice.key)?.title ?? choice.key;
+      const shown = this.table.column(choice.key)?.kind === "location" ? shortPlace(choice.word) : choice.word;
+      return h("button", { type: "button", class: "chip", title: `${title}: ${choice.word}`, "aria-label": `No longer only ${title} ${choice.word}`, onclick: () => drop(choice) }, `${title}: ${shown}`, h("span", { "aria-hidden": "true" }, "×"));
+    });
+    fill(this.chips, ...chips);
   }
 
   /** Opens the details of a row and brings it into view; clears the search where it hides the row. */
@@ -185,8 +220,9 @@ export class Grid {
     this.terms = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
     this.rows = this.table.select(
       this.search.value,
-      [...this.choices].filter(([, { value }]) => value !== "").map(([key, { value }]) => ({ key, word: value })),
+      [...this.kept, ...[...this.choices].filter(([, { value }]) => value !== "").map(([key, { value }]) => ({ key, word: value }))],
     );
+    this.showChips();
     if (this.sorted) this.rows = this.table.sort(this.rows, this.sorted.key, this.sorted.direction);
     const { count: all } = this.table;
     this.tally.textContent = this.rows.length === all ? count(all, singular(this.options.noun), this.options.noun) : `${whole(this.rows.length)} of ${whole(all)}`;
@@ -340,7 +376,9 @@ export class Grid {
     if (row < 0) return;
     this.open = row;
     const close = h("button", { type: "button", class: "close", "aria-label": "Close the details", onclick: () => this.hide() }, "×");
-    fill(this.pane, close, fields(this.table, row), this.options.details?.(row));
+    const more = this.options.details?.(row);
+    const { link, follow } = this.options;
+    fill(this.pane, close, fields(this.table, row, link && follow && { link, follow }), ...(Array.isArray(more) ? more : [more]));
     this.pane.hidden = false;
     this.pane.scrollTop = 0;
     this.paint();
@@ -357,47 +395,10 @@ export class Grid {
   }
 }
 
-/** Every field of a row that says something. */
-export function fields(table: Table, row: number): HTMLElement {
-  const list = h("dl", { class: "fields" });
-  for (const column of table.columns) {
-    const value = column.value(row);
-    if (value === null || value === "") continue;
-    const code = column.kind === "code" || column.kind === "location" || column.key === "stack";
-    const body = Array.isArray(value)
-      ? h("ul", { class: code ? "codes" : "" }, ...value.map((item) => h("li", {}, item)))
-      : column.kind === "badge"
-        ? badge(String(value))
-        : h(code ? "code" : "span", {}, column.text(row));
-    add(list, [h("dt", {}, column.title), h("dd", {}, body)]);
-  }
-  return list;
-}
-
 function align(column: Column): string {
   return column.kind === "number" || column.kind === "duration" ? "end" : "";
 }
 
 function singular(noun: string): string {
   return noun.endsWith("es") && noun.startsWith("match") ? noun.slice(0, -2) : noun.replace(/s$/, "");
-}
-
-const MOST: Record<Column["kind"], number> = { text: 60, code: 44, number: 12, duration: 12, location: 28, list: 40, id: 10, badge: 34 };
-
-function width(table: Table, column: Column): { px: number; grow: number } {
-  const step = Math.max(Math.floor(table.count / SAMPLE), 1);
-  const wide = column.kind === "text" || column.kind === "code" || column.kind === "list";
-  const lengths: number[] = [];
-  for (let row = 0; row < table.count; row += step) lengths.push(column.brief(row).length);
-  lengths.sort((a, b) => a - b);
-  // One long text must not take the room of a whole column: wide ones go by what nine in ten rows need.
-  const typical = lengths[Math.floor((lengths.length - 1) * (wide && lengths.length > 10 ? 0.9 : 1))] ?? 0;
-  const letters = Math.min(Math.max(typical, column.title.length + 2), MOST[column.kind]);
-  const mono = column.kind === "code" || column.kind === "location" || column.kind === "id";
-  const px = Math.round(letters * (mono ? 7.3 : 6.9)) + (column.kind === "badge" ? 34 : 20);
-  return { px: wide ? Math.min(px, 220) : px, grow: wide && letters > 16 ? letters : 0 };
-}
-
-function track({ px, grow }: { px: number; grow: number }): string {
-  return grow > 0 ? `minmax(${px}px, ${grow}fr)` : `${px}px`;
 }

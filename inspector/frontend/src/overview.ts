@@ -29,11 +29,12 @@ export function overviewPanel(session: Session): Panel {
 function story(session: Session): HTMLElement {
   const lines = session.wire.sentences.map((sentence) => {
     const tab = sentence.table === null ? undefined : TAB_OF[sentence.table];
+    const table = sentence.table ?? "";
     return h(
       "li",
       { class: sentence.tone },
       h("span", { class: "mark", "aria-hidden": "true" }, MARKS[sentence.tone] ?? "·"),
-      h("span", {}, sentence.text, tab !== undefined && " ", tab !== undefined && h("button", { type: "button", class: "link", "aria-label": `Show: ${sentence.text}`, title: "Show", onclick: () => session.go({ tab }) }, "›")),
+      h("span", {}, sentence.text, tab !== undefined && " ", tab !== undefined && h("button", { type: "button", class: "link", "aria-label": `Show: ${sentence.text}`, title: "Show", onclick: () => session.go({ tab, table }) }, "›")),
     );
   });
   return h("section", {}, h("h3", { class: "unseen" }, "What happened"), h("ul", { class: "story" }, ...lines));
@@ -64,7 +65,7 @@ function compiles(session: Session): Child {
     return h(
       "tr",
       {},
-      h("th", { scope: "row" }, h("button", { type: "button", class: "link id", onclick: () => session.go({ tab: "compiles", row }) }, table.text("id", row))),
+      h("th", { scope: "row" }, h("button", { type: "button", class: "link id", onclick: () => session.go(session.to("compiles", { row })) }, table.text("id", row))),
       h("td", { class: "name" }, h("code", { title: table.text("location", row) }, table.text("function", row)), status !== "ok" && badge(status)),
       h("td", { class: "bar-cell" }, timeline ? bar(new Table(timeline.phases), ns, most) : null),
       h("td", { class: "end" }, ns > 0 ? duration(ns) : h("span", { class: "dim" }, "unknown")),
@@ -151,7 +152,7 @@ function verdicts(session: Session): Child {
     h(
       "tr",
       {},
-      h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: () => session.go({ tab: "dims", row }) }, h("code", {}, `${table.text("source", row)} dim ${table.text("dim", row)}`))),
+      h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: () => session.go(session.to("dims", { row })) }, h("code", {}, `${table.text("source", row)} dim ${table.text("dim", row)}`))),
       h("td", { class: "word" }, badge(table.text("verdict", row))),
       h("td", {}, table.text("why", row)),
     ),

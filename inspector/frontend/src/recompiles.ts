@@ -8,6 +8,8 @@ import { Grid } from "./grid.ts";
 import { recompileTimeline } from "./recompile_timeline.ts";
 import { nothing, type Panel } from "./tables.ts";
 import type { Session } from "./session.ts";
+import { guardRow, linkButton, nodesOfLine } from "./links.ts";
+import { whyOnDemand } from "./why.ts";
 import type { WireEntry, WireRecompile } from "./wire.ts";
 
 const AT_ONCE = 40;
@@ -25,7 +27,7 @@ export function recompilesPanel(session: Session): Panel {
     for (; shown < Math.min(until, all.length); shown += 1) {
       const recompile = all[shown];
       if (!recompile) continue;
-      const made = card(session, recompile);
+      const made = card(session, recompile, shown);
       cards.set(shown, made);
       list.appendChild(made);
     }
@@ -33,26 +35,29 @@ export function recompilesPanel(session: Session): Panel {
     more.textContent = `Show more: ${count(all.length - shown, "recompile")} left`;
   };
   show();
-  const reveal = (row: number): void => {
+  let chosen = -1;
+  const choose = (row: number): void => {
     if (row >= shown) show(row + 1);
+    chosen = row;
+    for (const [other, card] of cards) card.classList.toggle("chosen", other === row);
+  };
+  const reveal = (row: number): void => {
+    choose(row);
     cards.get(row)?.scrollIntoView({ block: "nearest" });
   };
-  const along = recompileTimeline(session, (row) => {
-    if (row >= shown) show(row + 1);
-    for (const [other, card] of cards) card.classList.toggle("chosen", other === row);
-  });
+  const along = recompileTimeline(session, choose);
   return {
     element: h("div", { class: "prose", tabindex: 0, role: "region", "aria-label": "Recompiles" }, along, list, more),
+    place: () => (chosen < 0 ? {} : { row: chosen }),
     reveal,
     filter: (compile) => {
       const row = all.findIndex(({ compile_id }) => compile_id === compile);
-      if (row >= shown) show(row + 1);
-      cards.get(row)?.scrollIntoView({ block: "nearest" });
+      if (row >= 0) reveal(row);
     },
   };
 }
 
-function card(session: Session, recompile: WireRecompile): HTMLElement {
+function card(session: Session, recompile: WireRecompile, row: number): HTMLElement {
   const nearest = recompile.entries.find((entry) => entry.nearest);
   const others = recompile.entries.filter((entry) => entry !== nearest);
   return h(
@@ -66,6 +71,7 @@ function card(session: Session, recompile: WireRecompile): HTMLElement {
       recompile.trigger_code !== null && h("code", { class: "quoted" }, recompile.trigger_code),
     ),
     nearest ? entry(session, nearest) : h("p", { class: "dim" }, "Which guards failed is not recorded."),
+    whyOnDemand(session, "recompiles", row),
     others.length > 0 &&
       h("details", {}, h("summary", {}, `${count(others.length, "other earlier entry", "other earlier entries")}`), ...others.map((other) => entry(session, other))),
   );
@@ -88,29 +94,37 @@ function entry(session: Session, held: WireEntry): HTMLElement {
       !held.complete && badge("only torch's first reason is known", "warning"),
     ),
     torch && h("p", {}, h("span", { class: "dim" }, "torch says: "), h("code", {}, held.torch_reason ?? "")),
-    failing.count > 0 && failingTable(session, failing),
+    failing.count > 0 && failingTable(session, failing, held.entry_id),
     unevaluated.count > 0 &&
       h("details", {}, h("summary", {}, `${count(unevaluated.count, "guard")} could not be evaluated`), unevaluatedTable(session, unevaluated)),
   );
 }
 
-function failingTable(session: Session, table: Table): Child {
+function failingTable(session: Session, table: Table, entry: string): Child {
   if (table.count > PLAIN_ROWS) return new Grid(table, { noun: "guards" }, session.signal).element;
   const body = h("tbody");
-  for (let row = 0; row < table.count; row += 1) body.appendChild(failingRow(table, row));
+  for (let row = 0; row < table.count; row += 1) body.appendChild(failingRow(session, table, row, entry));
   return h("div", { class: "wide" }, h("table", { class: "even" }, h("thead", {}, h("tr", {}, ...["Guard", "Compiled for", "This call", "Your line"].map((title) => h("th", { scope: "col" }, title)))), body));
 }
 
-function failingRow(table: Table, row: number): HTMLElement {
+function failingRow(session: Session, table: Table, row: number, entry: string): HTMLElement {
   const expected = table.text("expected", row);
   const actual = table.text("actual", row);
   const place = table.text("location", row);
   const check = table.text("expr", row);
-  const line = h("tr", {}, h("td", {}, h("code", { title: check }, table.text("source", row)), " ", h("span", { class: "kind" }, table.text("kind", row))));
+  const at = nodesOfLine(session, entry, place, "its nodes");
+  const line = h("tr", {}, h("td", {}, source(session, table, row, entry), " ", h("span", { class: "kind" }, table.text("kind", row))));
   if (expected === "" && actual === "") add(line, [h("td", { colspan: 2 }, h("code", {}, check))]);
   else add(line, [h("td", {}, value(expected, "was")), h("td", {}, value(actual, "now"))]);
-  add(line, [h("td", {}, place !== "" && h("code", { class: "place", title: place }, shortPlace(place)), h("code", { class: "quoted" }, table.text("code", row)))]);
+  add(line, [h("td", {}, place !== "" && h("code", { class: "place", title: place }, shortPlace(place)), h("code", { class: "quoted" }, table.text("code", row)), at && linkButton(session, at))]);
   return line;
+}
+
+/** What failed, as a link to the entry's guard where that is recorded. */
+function source(session: Session, table: Table, row: number, entry: string): HTMLElement {
+  const code = h("code", { title: table.text("expr", row) }, table.text("source", row));
+  const guard = guardRow(session, entry, table.text("source", row), table.text("expr", row));
+  return guard < 0 ? code : h("button", { type: "button", class: "link", "aria-label": `Show the guard on ${table.text("source", row)}`, onclick: () => session.go(session.to("guards", { row: guard })) }, code);
 }
 
 function value(text: string, tone: string): HTMLElement {

@@ -1,14 +1,35 @@
-// The session as views read it: tables by name, parts on request, and the way from one tab to another.
+// The session as views read it: tables by name, parts on request, and the way from one place to another.
 
-import { Table } from "./data.ts";
+import { Table, type Choice } from "./data.ts";
 import type { Parts } from "./host.ts";
 import type { Wire } from "./wire.ts";
 
-/** Where a link leads: a tab, and there one compile or one row. */
+/** What to pick in a graph. Every field given must hold. */
+export interface Pick {
+  /** Names of nodes. */
+  names?: string[];
+  /** A user's line, `path/file.py:12`, or a file without one. */
+  place?: string;
+  /** An input, as Dynamo names it: `L['x']`. */
+  source?: string;
+  /** A symbol: colours the graph by it. */
+  symbol?: string;
+}
+
+/** Where a link leads: a tab, and there a table, one row, the rows of a word, or nodes of a graph. */
 export interface Target {
   tab: string;
+  /** The table, of a tab that has several. */
+  table?: string;
+  /** A compile's id. */
   compile?: string;
   row?: number;
+  /** Only the rows whose column says this word. */
+  where?: Choice;
+  search?: string;
+  /** The stages of a graph that will do, the best first. */
+  stages?: string[];
+  pick?: Pick;
 }
 
 /** The session, read once. */
@@ -24,11 +45,18 @@ export class Session {
     for (const table of wire.tables) this.tables.set(table.name, new Table(table));
   }
 
-  /** A table; one that was not sent is empty. */
+  /** A table; one that was not sent is empty, with its reason where the recording gives one. */
   table(name: string): Table {
     const found = this.tables.get(name);
     if (found) return found;
-    return new Table({ name, title: name, count: 0, total: 0, columns: [], note: null, absent: "it was not sent" });
+    const title = `${name.slice(0, 1).toUpperCase()}${name.slice(1)}`.replace(/_/g, " ");
+    const absent = this.wire.not_recorded.find((absence) => absence.name === title)?.reason ?? "they were not sent";
+    return new Table({ name, title, count: 0, total: 0, columns: [], note: null, absent });
+  }
+
+  /** A target in the tab that shows a table. */
+  to(table: string, rest: Omit<Target, "tab" | "table"> = {}): Target {
+    return { tab: TAB_OF[table] ?? table, table, ...rest };
   }
 }
 
@@ -42,6 +70,7 @@ export const TAB_OF: Record<string, string> = {
   violations: "violations",
   partitions: "partitions",
   ranges: "ranges",
+  captures: "captures",
   dims: "dims",
   symbols: "symbols",
   specializations: "symbols",

@@ -4,13 +4,29 @@ import { h, fill, type Child } from "./dom.ts";
 import { Grid, type GridOptions } from "./grid.ts";
 import { flame, spans, strip } from "./timeline.ts";
 import { Table } from "./data.ts";
-import type { Session } from "./session.ts";
+import { linkButton, linkOf, linksOf } from "./links.ts";
+import { whyBlock } from "./why.ts";
+import type { Session, Target } from "./session.ts";
 
-/** A panel whose grids other views can point at. */
+/** A panel that links can lead into. */
 export interface Panel {
   element: HTMLElement;
+  /** Shows what a link asks for; without it `filter` and `reveal` are called. */
+  show?: (target: Target) => void;
   filter?: (compile: string) => void;
   reveal?: (row: number) => void;
+  /** Where a reader is in it, to come back to. */
+  place?: () => Omit<Target, "tab">;
+}
+
+/** Leads into a panel. */
+export function show(panel: Panel, target: Target): void {
+  if (panel.show) {
+    panel.show(target);
+    return;
+  }
+  if (target.compile !== undefined) panel.filter?.(target.compile);
+  if (target.row !== undefined) panel.reveal?.(target.row);
 }
 
 /** What stands in place of a table without rows. */
@@ -25,28 +41,65 @@ export function nothing(table: Table, words: string): HTMLElement {
 export function tablePanel(session: Session, name: string, options: GridOptions, none: string): Panel {
   const table = session.table(name);
   if (table.count === 0) return { element: nothing(table, none) };
-  const grid = new Grid(table, options, session.signal);
-  return { element: grid.element, filter: (compile) => (name === "compiles" ? grid.reveal(table.find("id", compile)) : grid.filter("compile_id", compile)), reveal: (row) => grid.reveal(row) };
+  const { details } = options;
+  const grid = new Grid(
+    table,
+    {
+      ...options,
+      link: (column, text) => linkOf(session, column.key, text),
+      follow: session.go,
+      details: (row) => [linksLine(session, name, row), ...many(details?.(row)), whyBlock(session, name, row)],
+    },
+    session.signal,
+  );
+  const id = table.column("id") ? "id" : table.column("compile_id") ? "compile_id" : "compile_ids";
+  return {
+    element: grid.element,
+    place: () => grid.place(),
+    show: ({ compile, row, where, search }) => {
+      const only = [...(compile === undefined || (row !== undefined && name === "compiles") ? [] : [{ key: id, word: compile }]), ...(where ? [where] : [])];
+      if (name === "compiles" && compile !== undefined && row === undefined) grid.reveal(table.find("id", compile));
+      else if (only.length > 0 || search !== undefined) grid.only(only, search);
+      if (row !== undefined) grid.reveal(row);
+    },
+  };
+}
+
+function many(child: Child | Child[]): Child[] {
+  return Array.isArray(child) ? child : [child];
+}
+
+/** The links of a row, on one line; null where it has none. */
+function linksLine(session: Session, name: string, row: number): Child {
+  const found = linksOf(session, name, row);
+  if (found.length === 0) return null;
+  return h("nav", { class: "links", "aria-label": "Related" }, ...found.map((link) => linkButton(session, link)));
 }
 
 /** Several panels of which one is shown, chosen by buttons above. */
-export function switched(choices: { title: string; count: number; make: () => Panel }[]): Panel {
+export function switched(choices: { table: string; title: string; count: number; make: () => Panel }[]): Panel {
   const made: (Panel | undefined)[] = [];
   const holder = h("div", { class: "switched" });
   const buttons = choices.map(({ title, count }, index) =>
     h("button", { type: "button", class: "choose", onclick: () => choose(index) }, `${title} `, h("span", { class: "count" }, count)),
   );
+  let chosen = 0;
   const choose = (index: number): Panel | undefined => {
+    chosen = index;
     const panel = (made[index] ??= choices[index]?.make());
     buttons.forEach((button, at) => button.setAttribute("aria-pressed", String(at === index)));
     if (panel) fill(holder, panel.element);
     return panel;
   };
-  choose(0);
+  choose(Math.max(choices.findIndex(({ count }) => count > 0), 0));
   return {
     element: h("div", { class: "stack" }, h("div", { class: "switch", role: "group", "aria-label": "Table" }, ...buttons), holder),
-    filter: (compile) => choose(0)?.filter?.(compile),
-    reveal: (row) => choose(0)?.reveal?.(row),
+    show: (target) => {
+      const index = choices.findIndex(({ table }) => table === target.table);
+      const panel = choose(index < 0 ? (target.row === undefined && target.compile === undefined ? chosen : 0) : index);
+      if (panel) show(panel, target);
+    },
+    place: () => ({ ...made[chosen]?.place?.(), table: choices[chosen]?.table ?? "" }),
   };
 }
 
@@ -62,21 +115,15 @@ export function compilesPanel(session: Session): Panel {
       noun: "compiles",
       choices: [{ key: "status" }],
       ...(some && { extra: { title: "Phases", after: "elapsed_ns", width: 180, draw: (row: number) => strip(times[row] ?? [], longest) } }),
-      details: (row) => h("div", { class: "beside" }, times[row]?.length ? flame(times[row] ?? []) : null, links(session, session.table("compiles").text("id", row))),
+      details: (row) => (times[row]?.length ? h("div", { class: "beside" }, flame(times[row] ?? [])) : null),
     },
     "Nothing was compiled.",
   );
 }
 
-function links(session: Session, compile: string): HTMLElement {
-  const link = (title: string, tab: string): HTMLElement =>
-    h("button", { type: "button", class: "link", onclick: () => session.go({ tab, compile }) }, title);
-  return h("p", { class: "links" }, "Of this compile: ", link("guards", "guards"), " ", link("dimensions", "dims"), " ", link("graphs", "graph"));
-}
-
 /** A table whose rows have a text that is fetched when one is opened. */
-export function sourcePanel(session: Session, name: string, noun: string, none: string): Panel {
-  return tablePanel(session, name, { noun, details: (row) => source(session, `${name}:${row}`, "Source") }, none);
+export function sourcePanel(session: Session, name: string, options: GridOptions, none: string): Panel {
+  return tablePanel(session, name, { ...options, details: (row) => source(session, `${name}:${row}`, "Source") }, none);
 }
 
 /** A text of the session, put in when it has come. */
