@@ -300,7 +300,7 @@ def test_every_tab_counts_its_rows_and_says_which_tables_are_absent(opened: Open
     page = opened.open(tables, tmp_path / "page.html")
     expect(page.locator("[data-tab='compiles'] .count")).to_have_text("1")
     expect(page.locator("[data-tab='guards'] .count")).to_have_text("0")
-    expect(page.locator("[data-tab='kernels'] .count")).to_have_text("–")
+    expect(page.locator("[data-tab='kernels'] .count")).to_have_text("\u2013")
     expect(page.locator("[data-tab='kernels']")).to_have_attribute("title", "the log has none")
     tab(page, "kernels")
     expect(panel(page, "kernels")).to_contain_text("the log has none")
