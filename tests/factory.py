@@ -12,6 +12,7 @@ from typing import Any
 from compile_inspector.model.applied import Applied, MarkedDim, UnmarkedDim
 from compile_inspector.model.breaks import GraphBreak
 from compile_inspector.model.caches import CacheLookup, KeyComponent, KeyDifference
+from compile_inspector.model.captures import Capture
 from compile_inspector.model.compiles import Compile, CompileFailure, Frame, Phase, Restart
 from compile_inspector.model.environment import ConfigPatch, Environment
 from compile_inspector.model.files import TracedFile
@@ -54,6 +55,7 @@ RECORDED = (
     "ranges",
     "violations",
     "partitions",
+    "captures",
     "kernels",
     "output_code",
     "caches",
@@ -61,9 +63,7 @@ RECORDED = (
 )
 """The tables that a recording has; the others are absent with a reason."""
 
-ABSENT = {
-    "captures": "CUDA-graph captures are not recorded by this version",
-}
+ABSENT: Mapping[str, str] = {}
 
 MODEL = "/home/ada/project/model.py"
 TRAIN = "/home/ada/project/train.py"
@@ -318,6 +318,32 @@ def make_partition(index: int = 0, **changes: Any) -> Partition:
     return Partition(**(values | changes))
 
 
+def make_capture(number: int = 1, size: int | None = 4, **changes: Any) -> Capture:
+    """A whole model captured for a batch of 4, which pays after 10 replays."""
+    values: dict[str, Any] = {
+        "source": "engine",
+        "number": number,
+        "compile_id": "0/1",
+        "module": None,
+        "partition": None,
+        "size": size,
+        "key": None if size is None else str(size),
+        "mode": "FULL",
+        "event": "captured",
+        "at_ns": 1_780_000_000_000_000_000 + number * 10 * MS,
+        "capture_ns": 2 * MS,
+        "pool_bytes_before": 0,
+        "pool_bytes_after": 1 << 20,
+        "kernel_count": 12,
+        "memcpy_count": 1,
+        "replay_count": 30,
+        "replay_ns": MS // 10,
+        "compiled_ns": 3 * MS // 10,
+        "eager_ns": MS // 2,
+    }
+    return Capture(**(values | changes))
+
+
 def make_range(**changes: Any) -> CompileRange:
     """A piece compiled for the sizes 1 to 16."""
     values: dict[str, Any] = {
@@ -369,6 +395,7 @@ def sample_tables() -> Tables:
         ranges=_RANGES,
         violations=_VIOLATIONS,
         partitions=_PARTITIONS,
+        captures=_CAPTURES,
         kernels=_KERNELS,
         output_code=_OUTPUT_CODE,
         caches=_CACHES,
@@ -761,6 +788,32 @@ _VIOLATIONS = (
     make_violation(source=f"L[{HOSTILE!r}]", expr=HOSTILE_TERMINAL, actual=HOSTILE, module=HOSTILE),
 )
 
+_CAPTURES = (
+    make_capture(1, 8, capture_ns=3 * MS),
+    make_capture(2, 4),
+    make_capture(3, 4, partition=0, mode="PIECEWISE", replay_ns=None, compiled_ns=None, eager_ns=None),
+    make_capture(
+        4,
+        16,
+        event="skipped",
+        reason=f"the capture failed: RuntimeError: {HOSTILE_TERMINAL}",
+        location=SCALE_LINE,
+        capture_ns=None,
+        kernel_count=None,
+        replay_count=0,
+        call_count=7,
+    ),
+    make_capture(
+        5,
+        None,
+        event="bypassed",
+        reason="the batch is larger than the largest captured size, 8",
+        call_count=2,
+    ),
+    make_capture(
+        6, None, source="cudagraph_trees", key="(4, 7)", mode="INFERENCE", event="re-recorded", parent=1
+    ),
+)
 _PARTITIONS = (
     make_partition(0, remarks=("mylib::attn matches no operator of the graph; there is mylib::attention",)),
     make_partition(

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from compile_inspector.api import load as load
     from compile_inspector.api import record as record
     from compile_inspector.engine.applied import apply as apply
+    from compile_inspector.engine.capture import CaptureReport as CaptureReport
+    from compile_inspector.engine.capture import CaptureStep as CaptureStep
+    from compile_inspector.engine.capture import capture_graphs as capture_graphs
+    from compile_inspector.engine.capture import release_graphs as release_graphs
     from compile_inspector.engine.config import CompilationConfig as CompilationConfig
     from compile_inspector.engine.config import CompilationMode as CompilationMode
     from compile_inspector.engine.config import CUDAGraphMode as CUDAGraphMode
@@ -68,6 +72,10 @@ _HOMES = {
     "load": "api",
     "record": "api",
     "BatchDescriptor": "engine.context",
+    "CaptureReport": "engine.capture",
+    "CaptureStep": "engine.capture",
+    "capture_graphs": "engine.capture",
+    "release_graphs": "engine.capture",
     "CUDAGraphMode": "engine.config",
     "CUDAGraphOptions": "engine.cudagraph",
     "CUDAGraphWrapper": "engine.cudagraph",

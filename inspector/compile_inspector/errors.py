@@ -14,6 +14,7 @@ InspectorError
     ├── InvalidConfig         a configuration's value cannot be right (also a ValueError)
     ├── InvalidDims           so with dynamic dimensions (also a ValueError)
     ├── NotDecoratable        a class or object cannot be decorated or built so (also a TypeError)
+    ├── CaptureError          CUDA graphs cannot be captured as asked: nothing compiled yet, or within another capture
     └── GuardViolation        a call that a dropped guard does not admit, under "raise" (also a RuntimeError)
 """
 
@@ -74,6 +75,10 @@ class InvalidDims(EngineError, ValueError):  # noqa: N818
 
 class NotDecoratable(EngineError, TypeError):  # noqa: N818
     """A class that cannot be decorated, or an instance of one that was built in a way that cannot be understood."""
+
+
+class CaptureError(EngineError):
+    """CUDA graphs cannot be captured as asked; the message says what to do first."""
 
 
 class GuardViolation(EngineError, RuntimeError):  # noqa: N818

@@ -71,13 +71,14 @@ def test_a_builder_may_read_other_tables() -> None:
 
 def test_an_absent_table_is_none_with_a_reason() -> None:
     """A table without a builder is None, says why, and asking for its rows says the same."""
-    tables = make_tables()
+    why = "torch does not narrate CUDA-graph captures"
+    tables = make_tables(captures=None, absent={"captures": why})
     reason = tables.why_absent("captures")
     assert tables.read("captures") is None
     assert reason is not None
     assert "captures" in reason
     with pytest.raises(
-        TableAbsent, match="there is no table of captures: CUDA-graph captures are not recorded"
+        TableAbsent, match="there is no table of captures: torch does not narrate CUDA-graph captures"
     ):
         tables.rows("captures")
     with pytest.raises(InspectorError):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 import torch
 
-from compile_inspector.engine import dims, narration
+from compile_inspector.engine import capture, dims, narration
 from compile_inspector.engine.compiled import Program, resolve_backend
 from compile_inspector.engine.config import CompilationMode
 from compile_inspector.engine.context import check_config, get_current_vllm_config
@@ -52,6 +52,26 @@ class Applied:
         """Inputs that share a marked size and were not marked themselves, at the latest compile."""
         return self._program.unmarked
 
+    def capture(self, sizes: Iterable[int], **options: Any) -> capture.CaptureReport:
+        """Captures CUDA graphs for these batch sizes; calls run from them afterwards. Options: those of `capture_graphs`.
+
+        Raises:
+            InvalidConfig, CaptureError: As `capture_graphs`.
+        """
+        return capture.capture_graphs(self.module, sizes, **options)
+
+    def inputs(self, size: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments that the graph of a size reads: filled in place and passed to the module, they are not copied.
+
+        Raises:
+            CaptureError: No graph of this size was captured.
+        """
+        return capture.graph_inputs(self.module, size)
+
+    def release(self) -> None:
+        """Frees every captured graph; calls run compiled again."""
+        capture.release_graphs(self.module)
+
     def undo(self) -> None:
         """Makes the module what it was before anything was applied to it; again is no error."""
         undo(self.module)
@@ -62,6 +82,7 @@ class Applied:
     def __exit__(self, *_: object) -> None:
         """Makes the module what it was before this: plain, or as an earlier `apply` left it."""
         if self.active:
+            self.release()
             _restore(self.module, self._before)
 
     def __repr__(self) -> str:
@@ -146,6 +167,8 @@ def undo(module: Any) -> bool:
     program: Any = programs.get(module)
     if program is None or program.origin is None:
         return False
+    if program.captured is not None:
+        capture.release_graphs(module)
     _restore(module, program.origin)
     del program
     direct.sweep()

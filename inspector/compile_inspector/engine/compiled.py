@@ -20,6 +20,7 @@ import msgspec
 import torch
 
 from compile_inspector.engine import dims, dropped_guards, narration
+from compile_inspector.engine.arguments import call_shape
 from compile_inspector.engine.config import CompilationMode, DynamicShapesConfig, DynamicShapesType
 from compile_inspector.engine.reuse import Reusing
 from compile_inspector.engine.wrapping import Wrapper, forwarding, self_in
@@ -78,6 +79,8 @@ class Program:
         marked: What was marked at the latest compile.
         unmarked: Inputs of a marked size that were not marked, at the latest compile.
         violations: Guards that did not hold.
+        captured: What was captured into CUDA graphs (capture.py's); None where nothing was.
+        call_shape: What the latest compiled call was like (arguments.py's); None before the first.
         origin: What the instance was before anything was applied to it (applied.py's); None where nothing was.
         stock_backend: The backend of torch.compile in mode STOCK_TORCH_COMPILE; None in every other.
         aot_compiled_fn: What was compiled to be kept, or loaded; None for what lives in this process only.
@@ -103,6 +106,8 @@ class Program:
         self.violations: dict[tuple[str, str, str], Violation] = {}
         self.aot_compiled_fn: Any = None
         self.was_aot_compile_fn_loaded_from_disk = False
+        self.captured: Any = None
+        self.call_shape: Any = None
         self.origin: Any = None
         self.stock_backend: Any = None
         self.wrapper = wrapper
@@ -170,10 +175,35 @@ class Program:
         for entry in self.entries:
             check = self._check(entry)
             if check is None or check(f_locals):
-                if entry is not self.entries[0]:
+                if entry is not self.entries[0] and (
+                    self.captured is None or self.captured.has_graphs(entry)
+                ):
                     self._prefer(entry)
-                return entry.run
+                return self._through(entry)
         return None
+
+    def entry_for(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> direct.Entry | None:
+        """The compiled entry that admits a call; None where there is none."""
+        f_locals = self.wrapper.bind(instance, *args, **kwargs)
+        for entry in self.entries:
+            check = self._check(entry)
+            if check is None or check(f_locals):
+                return entry
+        return None
+
+    def refresh(self) -> None:
+        """Lets calls go through what was captured, or no longer."""
+        if self.entries:
+            self._prefer(self.entries[0])
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The positional parameters' names, without the instance's."""
+        code = self.wrapper.original.__code__
+        return code.co_varnames[1 : code.co_argcount]
+
+    def _through(self, entry: direct.Entry) -> Callable[..., Any]:
+        return entry.run if self.captured is None else self.captured.through(entry)
 
     def _check(self, entry: direct.Entry) -> Callable[[dict[str, Any]], bool] | None:
         if self.policy != "ignore":
@@ -184,9 +214,12 @@ class Program:
         return getattr(self.config, "dynamic_shapes_config", None) or DynamicShapesConfig()
 
     def _prefer(self, entry: direct.Entry) -> None:
-        self.entries = (entry, *(one for one in self.entries if one is not entry))
+        ordered = (entry, *(one for one in self.entries if one is not entry))
+        if self.captured is not None:
+            ordered = tuple(sorted(ordered, key=lambda one: not self.captured.has_graphs(one)))
+        self.entries, entry = ordered, ordered[0]
         if not self.do_not_compile:
-            self.wrapper.hot[self._key] = (self._check(entry), entry.run)
+            self.wrapper.hot[self._key] = (self._check(entry), self._through(entry))
 
     def _prepare(
         self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any], f_locals: dict[str, Any]
@@ -255,6 +288,7 @@ class Program:
     def _compile(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         marked, restore = self._mark(instance, args, kwargs)
         self.marked = tuple(marked)
+        self.call_shape = call_shape(args, kwargs, self.parameters, marked)
         if self.unmarked and not self.entries:
             self._warn(f"{self._name}: {self._unmarked_text()}")
         begin = time.perf_counter()

@@ -136,6 +136,9 @@ def is_forward_context_available() -> bool:
     return _forward.get() is not None
 
 
+enter_forward_context, leave_forward_context = _forward.set, _forward.reset
+"""What `set_forward_context` does, without the cost of a context manager: `enter_forward_context` gives what `leave_forward_context` takes."""
+
 forward_context_or_none = _forward.get
 """The forward context of this call, or None; without a Python frame of its own, as every call of a decorated module asks."""
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +21,7 @@ from torch.utils import _pytree as pytree
 from compile_inspector.engine import narration
 from compile_inspector.engine.config import CUDAGraphMode
 from compile_inspector.engine.context import (
+    BatchDescriptor,
     ForwardContext,
     forward_context_or_none,
     validate_cudagraph_capturing_enabled,
@@ -26,10 +29,28 @@ from compile_inspector.engine.context import (
 from compile_inspector.engine.counters import compilation_counter
 from compile_inspector.engine.static_graph import StaleAddress, StaticGraph, factory_for, fill
 from compile_inspector.errors import InvalidConfig
-from compile_inspector.torch_seams.cuda_graphs import CAPTURING
+from compile_inspector.torch_seams.cuda_graphs import CAPTURING, timed
 
 _log = logging.getLogger(__name__)
 _ids = itertools.count(1)
+next_id = _ids.__next__
+"""Numbers captures in the process."""
+
+
+_collector: ContextVar[list[tuple[CUDAGraphWrapper, Capture]] | None] = ContextVar(
+    "compile_inspector_captures", default=None
+)
+
+
+@contextmanager
+def collecting() -> Generator[list[tuple[CUDAGraphWrapper, Capture]]]:
+    """Collects every capture that begins in its block, with what makes it. Running out of memory is raised in it, not recorded."""
+    collected: list[tuple[CUDAGraphWrapper, Capture]] = []
+    token = _collector.set(collected)
+    try:
+        yield collected
+    finally:
+        _collector.reset(token)
 
 
 @dataclass(frozen=True)
@@ -71,14 +92,18 @@ class Capture:
         piece: What was captured.
         key: The batch descriptor's fields, or None.
         mode: The runtime mode's name.
-        event: "captured", "skipped" (it cannot be captured; calls run as they are) or "warming" (not yet).
-        reason: Why it was skipped.
+        event: "captured", "skipped" (it cannot be captured; calls run as they are), "bypassed" (calls ran without the graphs that
+            there are) or "warming" (not yet).
+        reason: Why, for all but the first.
         warmups: Calls that ran as they are before the capture.
         capture_ns: Time the capture took, nanoseconds.
         pool_bytes_before, pool_bytes_after: The graphs' memory pool; None where unknown.
         kernel_count, memcpy_count: What the graph consists of; None where unknown.
         replay_count: Replays so far.
-        replay_ns: Time spent launching them, nanoseconds.
+        launch_ns: Time spent launching them, nanoseconds.
+        at_ns: When this happened first, nanoseconds since 1970.
+        call_count: Calls that ran without a graph for the reason given.
+        replay_ns, compiled_ns, eager_ns: What one call takes from the graph, compiled, and as it is; None where it was not measured.
     """
 
     id: int
@@ -94,7 +119,12 @@ class Capture:
     kernel_count: int | None = None
     memcpy_count: int | None = None
     replay_count: int = 0
-    replay_ns: int = 0
+    launch_ns: int = 0
+    at_ns: int = field(default_factory=time.time_ns)
+    call_count: int = 0
+    replay_ns: int | None = None
+    compiled_ns: int | None = None
+    eager_ns: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -191,6 +221,20 @@ class CUDAGraphWrapper:
             if one.event != "warming"
         ]
 
+    def timed(self, size: int, device: Any, repeats: int) -> int | None:
+        """Nanoseconds that one replay for a batch of this size takes, nothing copied; None where there is no graph for it."""
+        entry = self._entries.get(BatchDescriptor(size))
+        if entry is None or entry.graph is None:
+            return None
+        graph, bound = entry.graph, entry.bound
+        return timed(lambda: graph.replay(bound), device, repeats)
+
+    def forget(self, descriptor: Any) -> None:
+        """Frees the graph of one kind of batch; its next call captures anew."""
+        entry = self._entries.pop(descriptor, None)
+        if entry is not None and entry.graph is not None:
+            entry.graph.free()
+
     def reset(self) -> None:
         """Frees every graph; the next calls capture anew."""
         entries, self._entries = self._entries, {}
@@ -225,7 +269,7 @@ class CUDAGraphWrapper:
         entry.graph.replay(entry.bound if entry.copies else _tensors(leaves))
         _copy_back(entry, leaves)
         entry.capture.replay_count += 1
-        entry.capture.replay_ns += time.perf_counter_ns() - begin
+        entry.capture.launch_ns += time.perf_counter_ns() - begin
         return entry.outputs
 
     def _check(self, entry: _Entry, leaves: Sequence[Any], context: ForwardContext) -> None:
@@ -263,6 +307,7 @@ class CUDAGraphWrapper:
                 return self(*args, **kwargs)
             capture = entry.capture
             if capture.event == "skipped":
+                capture.call_count += 1
                 return self.runnable(*args, **kwargs)
             if capture.warmups < self._warmups:
                 capture.warmups += 1
@@ -280,7 +325,11 @@ class CUDAGraphWrapper:
         key = dict(descriptor._asdict()) if hasattr(descriptor, "_asdict") else None
         if key is None and descriptor is not None:
             key = {"descriptor": repr(descriptor)}
-        return Capture(next(_ids), self._piece, key, self.runtime_mode.name)
+        capture = Capture(next(_ids), self._piece, key, self.runtime_mode.name)
+        collected = _collector.get()
+        if collected is not None:
+            collected.append((self, capture))
+        return capture
 
     def _capture(self, entry: _Entry, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         leaves, spec = pytree.tree_flatten((args, {name: kwargs[name] for name in sorted(kwargs)}))
@@ -299,8 +348,10 @@ class CUDAGraphWrapper:
         graph = factory(gc_disable=options.gc_disable, weak_ref_output=options.weak_ref_output)
         try:
             outputs = self._record(graph, entry, leaves, copied)
-        except Exception as error:  # noqa: BLE001 - whatever stops a capture, the call itself can still run
+        except Exception as error:
             graph.free()
+            if isinstance(error, torch.OutOfMemoryError) and _collector.get() is not None:
+                raise
             first = str(error).strip().partition("\n")[0]
             return self._skip(entry, f"the capture failed: {type(error).__name__}: {first}", leaves)
         entry.outputs = outputs

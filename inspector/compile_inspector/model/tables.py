@@ -12,6 +12,7 @@ from compile_inspector.errors import TableAbsent
 from compile_inspector.model.applied import Applied
 from compile_inspector.model.breaks import GraphBreak
 from compile_inspector.model.caches import CacheLookup
+from compile_inspector.model.captures import Capture
 from compile_inspector.model.compiles import Compile
 from compile_inspector.model.environment import Environment
 from compile_inspector.model.files import TracedFile
@@ -75,7 +76,7 @@ class Tables:
     ranges = Table[CompileRange]()
     violations = Table[Violation]()
     partitions = Table[Partition]()
-    captures = Table[Any]()
+    captures = Table[Capture]()
     kernels = Table[Kernel]()
     output_code = Table[OutputCode]()
     caches = Table[CacheLookup]()

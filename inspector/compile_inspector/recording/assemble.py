@@ -12,6 +12,8 @@ from compile_inspector.recording.stacks import Places
 from compile_inspector.recording.tables.applied import applied
 from compile_inspector.recording.tables.breaks import graph_breaks
 from compile_inspector.recording.tables.caches import caches
+from compile_inspector.recording.tables.captures import captures
+from compile_inspector.recording.tables.captures import why_absent as why_no_captures
 from compile_inspector.recording.tables.compiles import compiles
 from compile_inspector.recording.tables.dims import dims
 from compile_inspector.recording.tables.environment import environment
@@ -42,6 +44,7 @@ _BUILDERS: dict[str, Callable[[Trace, Places], tuple[Any, ...] | None]] = {
     "ranges": ranges,
     "violations": violations,
     "partitions": partitions,
+    "captures": captures,
     "kernels": kernels,
     "output_code": output_code,
     "caches": caches,
@@ -51,7 +54,6 @@ _NOT_TIMED = "guards were not timed: ci.guard_cost(callable, *args) calls it onc
 ABSENT = {
     "guard_costs": _NOT_TIMED,
     "guard_filters": _NOT_TIMED,
-    "captures": "CUDA-graph captures are not recorded by this version",
     "findings": "findings are concluded by a session from its tables: read session.findings",
 }
 
@@ -78,7 +80,7 @@ def assemble(records: Iterable[Record], *, losses: Iterable[Loss] = (), path: st
         return (*trace.losses.rows(), *_faults(trace))
 
     builders = {name: builder(build) for name, build in _BUILDERS.items()} | {"losses": lost}
-    absent = {**ABSENT, "partitions": why_absent(trace) or ""}
+    absent = {**ABSENT, "partitions": why_absent(trace) or "", "captures": why_no_captures(trace) or ""}
     tables = Tables(builders, environment=environment(trace, places), absent=absent)
     return tables
 

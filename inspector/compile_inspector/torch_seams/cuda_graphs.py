@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,7 @@ USES = (
     "torch._C:_construct_storage_from_data_pointer",
     "torch._C:_construct_CUDA_Tensor_From_Storage_And_Metadata",
     "torch._C:_cuda_endAllocateToPool",
+    "torch._C:_tensors_data_ptrs_at_indices_equal",
 )
 
 CAPTURING = threading.RLock()
@@ -77,6 +79,49 @@ def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> 
     graph.instantiate()
     _live.add(graph)
     return graph, outputs
+
+
+def address_check() -> Callable[[list[Any], list[int], list[int]], bool]:
+    """Answers whether the tensors at the given indices lie at the addresses at these indices; in C++ where torch has CUDA."""
+    try:
+        return lookup(USES[3])
+    except AttributeError:
+        return lambda tensors, addresses, indices: all(tensors[i].data_ptr() == addresses[i] for i in indices)
+
+
+def is_capturing() -> bool:
+    """Whether what this thread does on the GPU is being captured into a graph."""
+    import torch
+
+    return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
+
+
+def free_memory(device: Any) -> None:
+    """Gives unused memory of a GPU back; nothing elsewhere."""
+    import torch
+
+    if device.type == "cuda":
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def timed(run: Callable[[], Any], device: Any, repeats: int) -> int:
+    """Nanoseconds that one run takes, of several in a row: between two CUDA events on a GPU, by the clock elsewhere."""
+    import torch
+
+    if device.type != "cuda":
+        begin = time.perf_counter_ns()
+        for _ in range(repeats):
+            run()
+        return (time.perf_counter_ns() - begin) // repeats
+    first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize(device)
+    first.record()
+    for _ in range(repeats):
+        run()
+    last.record()
+    last.synchronize()
+    return int(first.elapsed_time(last) * 1e6 / repeats)
 
 
 def release(graph: Any) -> None:

@@ -125,6 +125,27 @@ def _bare(function: types.FunctionType, code: types.CodeType) -> Callable[..., A
     return run
 
 
+@contextmanager
+def inputs_seen(entry: Entry) -> Generator[list[Any]]:
+    """Collects, while its block runs, what each graph of an entry is given."""
+    scope, seen = entry.run.__globals__, []
+    names = [name for name in entry.run.__code__.co_names if name.startswith(_GRAPH) and name in scope]
+    graphs = {name: scope[name] for name in names}
+
+    def spy(graph: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*inputs: Any) -> Any:
+            seen.extend(inputs)
+            return graph(*inputs)
+
+        return call
+
+    try:
+        scope.update({name: spy(graph) for name, graph in graphs.items()})
+        yield seen
+    finally:
+        scope.update(graphs)
+
+
 def _forget(scope: dict[str, Any], name: str) -> None:
     """Lets go of a graph whose function is gone; its name stays until `sweep`, for somebody may be walking the namespace's names."""
     if name in scope:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compile_inspector.model.chains import Change
+from compile_inspector.views.capture_columns import CAPTURES
 from compile_inspector.views.column import Column, Kind, Value, place
 from compile_inspector.views.compile_columns import (
     CACHES,
@@ -77,6 +78,7 @@ COLUMNS: Mapping[str, tuple[Column[Any], ...]] = {
     "graphs": GRAPHS,
     "partitions": PARTITIONS,
     "ranges": RANGES,
+    "captures": CAPTURES,
     "kernels": KERNELS,
     "output_code": OUTPUT_CODE,
     "caches": CACHES,
@@ -118,6 +120,7 @@ TITLES: Mapping[str, str] = {
     "graphs": "Graphs",
     "partitions": "Partitions",
     "ranges": "Compile ranges",
+    "captures": "Captures",
     "kernels": "Kernels",
     "output_code": "Generated code",
     "caches": "Caches",

@@ -1,0 +1,397 @@
+"""Which calls run from a captured graph: the batch is padded to the next captured size into buffers of the graph, replayed, and cut to its size again.
+
+A call that no graph fits runs compiled, and is counted with its reason. Nothing is written down for a single call.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from compile_inspector.engine import narration
+from compile_inspector.engine.arguments import CallShape, leaves_of
+from compile_inspector.engine.config import CUDAGraphMode
+from compile_inspector.engine.context import (
+    BatchDescriptor,
+    ForwardContext,
+    enter_forward_context,
+    forward_context_or_none,
+    leave_forward_context,
+)
+from compile_inspector.engine.cudagraph import Capture, CUDAGraphWrapper, PieceOf, next_id
+from compile_inspector.engine.static_graph import StaleAddress, StaticGraph, fill
+from compile_inspector.engine.watched import Watched
+from compile_inspector.torch_seams import cuda_graphs, direct
+
+in_capture: ContextVar[bool] = ContextVar("compile_inspector_in_capture", default=False)
+"""Whether this thread is capturing: what is called then runs as it is, and becomes part of what is captured."""
+
+_REASONS = 64
+"""Reasons that are told apart; what comes after is counted together."""
+_REMEMBERED = 4096
+"""Sizes whose graph is remembered."""
+
+Rule = tuple[int, int] | None
+"""How an output follows the batch: its dimension and the rows of it that one row of the batch makes; None where it does not."""
+
+
+@dataclass
+class SizeGraph:
+    """What one size runs from.
+
+    Attributes:
+        size: Of the batch.
+        capture: What is told of it; counts its replays.
+        leaves: Of the call that it was captured with: buffers of its own, and values.
+        graph: The graph of a whole model; None where pieces have one each.
+        outputs: What the whole model's graph writes, as leaves.
+        pieces: The wrappers of the pieces and what each captured.
+    """
+
+    size: int
+    capture: Capture
+    leaves: list[Any]
+    graph: StaticGraph | None = None
+    outputs: list[Any] = field(default_factory=list)
+    pieces: list[tuple[CUDAGraphWrapper, Capture]] = field(default_factory=list)
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        """The buffers that calls are copied into."""
+        return [leaf for leaf in self.leaves if isinstance(leaf, torch.Tensor)]
+
+    def free(self) -> None:
+        """Gives its memory back."""
+        if self.graph is not None:
+            self.graph.free()
+        for wrapper, _ in self.pieces:
+            wrapper.forget(BatchDescriptor(self.size))
+        self.graph, self.leaves, self.outputs, self.pieces = None, [], [], []
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How calls of one size run from a graph.
+
+    Attributes:
+        graph: Which.
+        targets: By leaf: the part of its buffer that the call's tensor is copied into.
+        values: By leaf: the value that the call must have.
+        results: The parts of the whole model's outputs that are given back; None where pieces give their own.
+    """
+
+    graph: SizeGraph
+    targets: tuple[tuple[int, torch.Tensor], ...]
+    values: tuple[tuple[int, Any], ...]
+    results: tuple[Any, ...] | None
+
+
+@dataclass
+class Behaviour:
+    """What was learned of an entry while it was captured, which holds for each of its sizes.
+
+    Attributes:
+        written: Leaves that the code writes into: what it wrote goes back into the caller's tensor.
+        spec: How the outputs are put together.
+        given: By output: the leaf of the call that it is; -1 for a tensor of the module; None for an output of its own.
+        rules: By output: how it follows the batch; None where that is not known.
+        padding: Why no batch may be padded; None where they may.
+        stateful: Whether it writes into the module.
+    """
+
+    written: tuple[int, ...] = ()
+    spec: Any = None
+    given: tuple[int | None, ...] = ()
+    rules: tuple[Rule, ...] | None = None
+    padding: str | None = None
+    stateful: bool = False
+
+
+class Dispatch:
+    """Runs the calls of one compiled entry.
+
+    Args:
+        entry: The entry.
+        shape: What its calls are like.
+        watched: What the code reads beside the arguments; None where nothing was captured.
+        behaviour: What was learned of it.
+        piece: What it is, for the record.
+        copy_outputs: Give back copies of what graphs write; what is not copied is overwritten by the next replay.
+    """
+
+    def __init__(
+        self,
+        entry: direct.Entry,
+        shape: CallShape,
+        watched: Watched | None,
+        behaviour: Behaviour,
+        piece: PieceOf,
+        *,
+        copy_outputs: bool,
+    ) -> None:
+        self.entry, self.shape, self.watched, self.behaviour = entry, shape, watched, behaviour
+        self.full: dict[int, SizeGraph] = {}
+        self.pieces: dict[int, SizeGraph] = {}
+        self.bypasses: dict[str, Capture] = {}
+        self._piece, self._copy_outputs = piece, copy_outputs
+        self._unchanged: Callable[[Any], bool] = lambda _: True
+        self._addresses: list[int] = []
+        self._fits: dict[tuple[bool, int], Fit] = {}
+        self._lock = threading.Lock()
+        self._stream: Any = None
+        self._on_gpu = False
+
+    def watch(self, watched: Watched | None) -> None:
+        """What the code reads beside the arguments was seen."""
+        self.watched = watched
+        if watched is not None:
+            self._unchanged = watched.checker()
+            self._addresses = [one.data_ptr() for one in watched.tensors]
+
+    def put(self, graph: SizeGraph, mode: CUDAGraphMode) -> None:
+        """Lets calls run from a graph."""
+        table = self.full if mode is CUDAGraphMode.FULL else self.pieces
+        table[graph.size] = graph
+        self._on_gpu = any(one.is_cuda for one in graph.tensors)
+        self._fits.clear()
+
+    def take(self, graph: SizeGraph, mode: CUDAGraphMode) -> None:
+        """Lets calls no longer run from a graph."""
+        table = self.full if mode is CUDAGraphMode.FULL else self.pieces
+        if table.get(graph.size) is graph:
+            del table[graph.size]
+        self._fits.clear()
+
+    def replay(self, graph: SizeGraph, leaves: Sequence[Any], instance: Any) -> Any:
+        """One call of the graph's own size, without asking whether it fits."""
+        with self._lock:
+            return self._replay(self._make_fit(graph, graph.size), leaves, instance, None)
+
+    def drop(self) -> None:
+        """Frees every graph."""
+        for graph in (*self.full.values(), *self.pieces.values()):
+            graph.free()
+        self.full, self.pieces = {}, {}
+        self._fits.clear()
+
+    def __call__(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
+        """Runs one call, which the entry's guards admit where they are asked."""
+        if in_capture.get():
+            return self.entry.run(instance, *args, **kwargs)
+        full = bool(self.full)
+        context = forward_context_or_none()
+        if context is not None:
+            if context.batch_descriptor is not None:
+                return self.entry.run(instance, *args, **kwargs)
+            if context.cudagraph_runtime_mode is CUDAGraphMode.NONE:
+                return self._without("the forward context asks for no graph", instance, args, kwargs)
+            full = context.cudagraph_runtime_mode is CUDAGraphMode.FULL
+        leaves: Sequence[Any] = args if self.shape.flat and not kwargs else leaves_of(args, kwargs)
+        fit, reason = self._fit(leaves, full=full)
+        if fit is None and context is None and full and self.pieces:
+            fit, reason = self._fit(leaves, full=False)
+        if fit is None:
+            return self._without(reason, instance, args, kwargs)
+        reason = self._misfit(fit, leaves, instance)
+        if reason is not None:
+            return self._without(reason, instance, args, kwargs)
+        with self._lock:
+            self._order()
+            begin = time.perf_counter_ns()
+            try:
+                result = self._replay(fit, leaves, instance, context)
+            except StaleAddress as stale:
+                if self.behaviour.stateful or self.behaviour.written:
+                    raise
+                reason = f"a piece was given another tensor than at its capture: {stale}"
+            else:
+                capture = fit.graph.capture
+                capture.replay_count += 1
+                capture.launch_ns += time.perf_counter_ns() - begin
+                return result
+        return self._without(reason, instance, args, kwargs)
+
+    def _fit(self, leaves: Sequence[Any], *, full: bool) -> tuple[Fit | None, str]:
+        table = self.full if full else self.pieces
+        if not table:
+            kind = "whole-model" if full else "piecewise"
+            return (
+                None,
+                f"this call runs the compile {self.entry.compile_id}, of which no {kind} graph was captured",
+            )
+        index, dim = self.shape.at
+        batch: Any = leaves[index] if index < len(leaves) else None
+        if not isinstance(batch, torch.Tensor) or batch.dim() <= dim or len(leaves) != len(self.shape.leaves):
+            return None, "the arguments are put together in another way than at the capture"
+        size = batch.shape[dim]
+        found = self._fits.get((full, size))
+        if found is not None:
+            return found, ""
+        captured = min((one for one in table if one >= size), default=None)
+        if captured is None:
+            return None, f"the batch is larger than the largest captured size, {max(table)}"
+        if captured != size and self.behaviour.padding is not None:
+            return None, f"only the sizes that were captured run from graphs: {self.behaviour.padding}"
+        fit = self._make_fit(table[captured], size)
+        if len(self._fits) < _REMEMBERED:
+            self._fits[full, size] = fit
+        return fit, ""
+
+    def _make_fit(self, graph: SizeGraph, size: int) -> Fit:
+        targets = tuple(
+            (index, narrowed(graph.leaves[index], leaf.batch, size)) for index, leaf in self.shape.tensors
+        )
+        values = tuple(
+            (index, leaf) for index, leaf in enumerate(graph.leaves) if not isinstance(leaf, torch.Tensor)
+        )
+        results = None if graph.graph is None else self._cut(graph.outputs, graph.size, size)
+        return Fit(graph, targets, values, results)
+
+    def _cut(self, outputs: Sequence[Any], captured: int, size: int) -> tuple[Any, ...]:
+        if captured == size or self.behaviour.rules is None:
+            return tuple(outputs)
+        return tuple(
+            one
+            if rule is None or not isinstance(one, torch.Tensor)
+            else one.narrow(rule[0], 0, rule[1] * size)
+            for one, rule in zip(outputs, self.behaviour.rules, strict=True)
+        )
+
+    def _misfit(self, fit: Fit, leaves: Sequence[Any], instance: Any) -> str | None:
+        """Why a call cannot run from the graph of its size; None where it can."""
+        for index, target in fit.targets:
+            leaf = leaves[index]
+            if (
+                not isinstance(leaf, torch.Tensor)
+                or leaf.shape != target.shape
+                or leaf.dtype is not target.dtype
+            ):
+                return f"the argument {self.shape.leaves[index].name} is not like at the capture, {_described(leaf, target)}"
+            if leaf.device != target.device:
+                return f"the argument {self.shape.leaves[index].name} is on {leaf.device}, not on {target.device}"
+        for index, value in fit.values:
+            if leaves[index] is not value and (
+                type(leaves[index]) is not type(value) or leaves[index] != value
+            ):
+                return f"an argument is {leaves[index]!r:.80}, and was {value!r:.80} at the capture"
+        if torch.is_grad_enabled() and self._needs_gradients(leaves):
+            return "the call needs gradients"
+        if self._on_gpu and cuda_graphs.is_capturing():
+            return "the call is itself being captured"
+        if not self._unchanged(instance):
+            assert self.watched is not None
+            return self.watched.changed(instance, self._addresses) or "what the graph reads has changed"
+        return None
+
+    def _needs_gradients(self, leaves: Iterable[Any]) -> bool:
+        read = self.watched.tensors if self.watched is not None else ()
+        return any(isinstance(one, torch.Tensor) and one.requires_grad for one in (*leaves, *read))
+
+    def _order(self) -> None:
+        """Calls on another stream wait for those before: the buffers are shared."""
+        if self._on_gpu:
+            stream = torch.cuda.current_stream()
+            if self._stream is not None and stream != self._stream:
+                stream.wait_stream(self._stream)
+            self._stream = stream
+
+    def _replay(self, fit: Fit, leaves: Sequence[Any], instance: Any, context: ForwardContext | None) -> Any:
+        graph = fit.graph
+        for index, target in fit.targets:
+            if leaves[index] is not graph.leaves[index]:
+                fill(target, leaves[index])
+        if graph.graph is not None:
+            graph.graph.replay(graph.tensors)
+            results: Sequence[Any] = fit.results or ()
+        else:
+            outputs = pytree.tree_leaves(self.run_pieces(graph, instance, context))
+            results = self._cut(outputs, graph.size, self._size_of(leaves))
+        for index in self.behaviour.written:
+            target = next(target for at, target in fit.targets if at == index)
+            if leaves[index] is not graph.leaves[index]:
+                fill(leaves[index], target)
+        return self._given_back(results, leaves)
+
+    def _size_of(self, leaves: Sequence[Any]) -> int:
+        index, dim = self.shape.at
+        return leaves[index].shape[dim]
+
+    def run_pieces(self, graph: SizeGraph, instance: Any, context: ForwardContext | None) -> Any:
+        """Runs the compiled code on a graph's buffers, its pieces from their graphs."""
+        args, kwargs = self.shape.build(graph.leaves)
+        inner = ForwardContext(
+            None if context is None else context.attn_metadata,
+            None if context is None else context.vllm_config,
+            CUDAGraphMode.PIECEWISE,
+            BatchDescriptor(graph.size),
+            additional_kwargs={} if context is None else context.additional_kwargs,
+        )
+        token = enter_forward_context(inner)
+        try:
+            return self.entry.run(instance, *args, **kwargs)
+        finally:
+            leave_forward_context(token)
+
+    def _given_back(self, results: Sequence[Any], leaves: Sequence[Any]) -> Any:
+        """The results as the caller gets them: its own tensors for what is an argument, copies of what the next replay would overwrite."""
+        own = [
+            leaves[given]
+            if given is not None and given >= 0
+            else one.clone()
+            if given is None and self._copy_outputs and isinstance(one, torch.Tensor)
+            else one
+            for one, given in zip(results, self.behaviour.given, strict=True)
+        ]
+        return own[0] if self.behaviour.spec is _SINGLE else pytree.tree_unflatten(own, self.behaviour.spec)
+
+    def _without(self, reason: str, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Runs a call compiled, and counts it."""
+        found = self.bypasses.get(reason)
+        if found is None:
+            if len(self.bypasses) >= _REASONS:
+                reason = "other reasons"
+            mode = "FULL" if self.full or not self.pieces else "PIECEWISE"
+            found = self.bypasses.setdefault(
+                reason, Capture(next_id(), self._piece, None, mode, event="bypassed", reason=reason)
+            )
+        found.call_count += 1
+        if found.call_count == 1:
+            narration.capture(found.to_dict(), self._piece.compile_id)
+        return self.entry.run(instance, *args, **kwargs)
+
+    def captures(self) -> list[Capture]:
+        """What is told of it: its sizes, whole models and pieces, then the bypasses."""
+        graphs = (*self.full.values(), *self.pieces.values())
+        return [*(one.capture for one in graphs), *self.bypasses.values()]
+
+
+_SINGLE = object()
+
+
+def flattened(outputs: Any) -> tuple[list[Any], Any]:
+    """Outputs as leaves, and what puts them together again; one tensor by itself has a mark that costs nothing."""
+    if isinstance(outputs, torch.Tensor):
+        return [outputs], _SINGLE
+    return pytree.tree_flatten(outputs)
+
+
+def narrowed(tensor: torch.Tensor, dims: Iterable[int], size: int) -> torch.Tensor:
+    """The part of a buffer that a batch of a size fills."""
+    for dim in dims:
+        if tensor.shape[dim] != size:
+            tensor = tensor.narrow(dim, 0, size)
+    return tensor
+
+
+def _described(leaf: Any, target: torch.Tensor) -> str:
+    was = f"a {target.dtype} of shape {tuple(target.shape)}"
+    if not isinstance(leaf, torch.Tensor):
+        return f"{was}: it is a {type(leaf).__name__}"
+    return f"{was}: it is a {leaf.dtype} of shape {tuple(leaf.shape)}"

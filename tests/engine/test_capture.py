@@ -1,0 +1,709 @@
+"""Capturing a compiled module for several batch sizes, and which calls then run from a graph."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+import attention_models
+import compile_inspector as ci
+from compile_inspector.engine.capture import CaptureStep
+from compile_inspector.engine.static_graph import FakeStaticGraph, static_graphs
+from compile_inspector.errors import CaptureError, InvalidConfig
+from compile_inspector.model.captures import Capture
+
+WIDTH = 4
+
+
+class Counting(FakeStaticGraph):
+    """A fake graph that counts what lives, and says how much memory its pool holds."""
+
+    live = 0
+    bytes_each = 100
+
+    def record(self, run: Callable[[], Any], inputs: Any) -> Any:
+        self.pool_bytes_before = Counting.live * self.bytes_each
+        outputs = super().record(run, inputs)
+        Counting.live += 1
+        self.pool_bytes_after = Counting.live * self.bytes_each
+        return outputs
+
+    def free(self) -> None:
+        if self._run is not None:
+            Counting.live -= 1
+        super().free()
+
+
+@pytest.fixture(autouse=True)
+def fake() -> Iterator[None]:
+    """Graphs are fake ones, and no gradients are wanted."""
+    Counting.live = 0
+    with static_graphs(Counting), torch.no_grad():
+        yield
+
+
+class Model(torch.nn.Module):
+    """``linear(x) + shift``, each row by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(WIDTH, WIDTH)
+        self.shift = torch.ones(WIDTH)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x) + self.shift
+
+
+def applied(module: torch.nn.Module, first: int = 4, dims: Any = None, **settings: Any) -> Any:
+    """Applied with the backend "eager" and called once."""
+    config = ci.InspectorConfig({"backend": "eager", **settings})
+    one = ci.apply(module, dynamic_arg_dims=dims or {"x": 0}, vllm_config=config)
+    module(torch.randn(first, WIDTH))
+    return one
+
+
+def right(module: Any, *inputs: torch.Tensor) -> None:
+    """A call gives what the forward as it is gives."""
+    expected = type(module).__mro__[1].forward(module, *(one.clone() for one in inputs))
+    torch.testing.assert_close(module(*inputs), expected)
+
+
+def rows(module: Any) -> list[Any]:
+    from compile_inspector.engine.decorator import programs
+
+    captured = programs.get(module).captured
+    return [] if captured is None else captured.captures()
+
+
+def replays(module: Any) -> dict[int, int]:
+    return {one.key["num_tokens"]: one.replay_count for one in rows(module) if one.event == "captured"}
+
+
+def bypasses(module: Any) -> dict[str, int]:
+    return {one.reason: one.call_count for one in rows(module) if one.event == "bypassed"}
+
+
+def test_a_batch_is_padded_to_the_next_captured_size_and_cut() -> None:
+    """Sizes 3 and 4 run from the graph of 4, 5 to 8 from that of 8, larger ones compiled; each result is the model's own."""
+    model = Model()
+    with ci.compilation_counter.expect(num_cudagraph_captured=2, num_gpu_runner_capture_triggers=1):
+        report = applied(model).capture([4, 8])
+    assert report.captured == (4, 8)
+    for size in (3, 4, 5, 8, 9, 3):
+        right(model, torch.randn(size, WIDTH))
+    assert replays(model) == {8: 2, 4: 3}
+    assert bypasses(model) == {"the batch is larger than the largest captured size, 8": 1}
+
+
+def test_a_result_is_the_callers_own() -> None:
+    """The next replay does not change an earlier result; with copy_outputs=False it does, as the graph's buffer is given back."""
+    model = Model()
+    one = applied(model)
+    x, y = torch.randn(4, WIDTH), torch.randn(4, WIDTH)
+    for copies in (True, False):
+        one.capture([4], copy_outputs=copies)
+        first = model(x)
+        kept = first.clone()
+        model(y)
+        assert torch.equal(first, kept) is copies
+
+
+def test_the_graphs_own_inputs_are_not_copied() -> None:
+    """What `inputs` gives can be filled in place and passed."""
+    model = Model()
+    one = applied(model)
+    one.capture([2])
+    (buffer,), _ = one.inputs(2)
+    buffer.copy_(torch.randn(2, WIDTH))
+    right(model, buffer)
+    assert replays(model) == {2: 1}
+    with pytest.raises(CaptureError, match="no graph of the size 5"):
+        one.inputs(5)
+
+
+class Branch(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 2 if len(x) >= 4 else x * 100
+
+
+def test_no_batch_is_padded_over_a_branch() -> None:
+    """Sizes on the other side of a branch are another compile: 3 is not padded to 4, and computes what it should."""
+    model = Branch()
+    applied(model).capture([2, 4, 8])
+    for size in (2, 3, 4, 5, 8):
+        right(model, torch.randn(size, WIDTH))
+    assert replays(model) == {8: 2, 4: 1, 2: 1}
+    assert list(bypasses(model)) == ["the batch is larger than the largest captured size, 2"]
+
+
+class Mixing(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - x.mean(0)
+
+
+class Summing(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.sum(0)
+
+
+class Counts(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, int]:
+        return x + 1, x.shape[0]
+
+
+class Remembering(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("total", torch.zeros(WIDTH))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.total.add_(x.sum(0))
+        return x + self.total
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (Mixing, "its rows depend on one another"),
+        (Summing, "its rows depend on one another"),
+        (Counts, "output 1 is 5 for a batch of 5 and 8 for 8"),
+        (Remembering, "the forward writes into total"),
+    ],
+)
+def test_rows_that_depend_on_one_another_are_never_padded(make: Any, why: str) -> None:
+    """Found out while capturing: such a model runs from graphs for the captured sizes alone, and the report says why."""
+    model, twin = make(), make()
+    report = applied(model).capture([4, 8])
+    twin(torch.randn(4, WIDTH))
+    if isinstance(model, Remembering):
+        model.total.zero_()
+        twin.total.zero_()
+    for size in (4, 6, 8, 6):
+        x = torch.randn(size, WIDTH)
+        torch.testing.assert_close(model(x), twin(x))
+    assert replays(model) == {8: 1, 4: 1}
+    ((reason, count),) = bypasses(model).items()
+    assert why in reason
+    assert count == 2
+    assert make is Remembering or any(why in remark for remark in report.remarks)
+
+
+def test_a_forward_that_writes_into_its_module_leaves_it_as_it_was_captured() -> None:
+    """Warm-ups, trials and captures are undone in registered buffers."""
+    model = Remembering()
+    one = applied(model)
+    before = model.total.clone()
+    one.capture([2, 4, 8], measure=True)
+    assert torch.equal(model.total, before)
+
+
+class Writing(torch.nn.Module):
+    def forward(self, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        out.copy_(x * 2)
+        return out
+
+
+def test_what_is_written_into_an_argument_reaches_the_caller() -> None:
+    """Also of a padded batch; what is returned is the caller's own tensor."""
+    model = Writing()
+    config = ci.InspectorConfig({"backend": "eager"})
+    one = ci.apply(model, dynamic_arg_dims={"x": 0, "out": 0}, vllm_config=config)
+    model(torch.randn(4, WIDTH), torch.zeros(4, WIDTH))
+    one.capture([4, 8])
+    for size in (3, 4, 7):
+        x, out = torch.randn(size, WIDTH), torch.zeros(size, WIDTH)
+        assert model(x, out) is out
+        assert torch.equal(out, x * 2)
+    assert replays(model) == {8: 1, 4: 2}
+
+
+class Layered(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleList([Model(), Model()])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+def _attribute(model: Any) -> None:
+    model.layers[0].shift = torch.zeros(WIDTH)
+
+
+def _parameter(model: Any) -> None:
+    model.layers[1].linear.weight = torch.nn.Parameter(torch.randn(WIDTH, WIDTH))
+
+
+def _data(model: Any) -> None:
+    model.layers[1].linear.weight.data = torch.randn(WIDTH, WIDTH)
+
+
+def _layer(model: Any) -> None:
+    model.layers[0] = Model()
+
+
+def _in_place(model: Any) -> None:
+    model.layers[0].shift.fill_(5)
+
+
+@pytest.mark.parametrize("policy", ["recompile", "ignore"])
+@pytest.mark.parametrize(
+    ("change", "bypassed"), [(_attribute, 1), (_parameter, 1), (_data, 1), (_layer, 1), (_in_place, 0)]
+)
+def test_a_changed_tensor_of_the_module_is_never_read_from_an_old_graph(
+    policy: str, change: Callable[[Any], None], bypassed: int
+) -> None:
+    """A replaced attribute, parameter or layer and moved data are noticed before the replay; new values in place need no notice."""
+    model = Layered()
+    applied(model, dropped_guards=policy).capture([4])
+    right(model, torch.randn(4, WIDTH))
+    change(model)
+    right(model, torch.randn(4, WIDTH))
+    assert sum(bypasses(model).values()) == bypassed
+    if bypassed:
+        (reason,) = bypasses(model)
+        assert "than at the capture" in reason
+
+
+def test_a_recompile_runs_beside_the_graphs() -> None:
+    """Another attribute is another compile, of which nothing was captured; the old value runs from the graph again."""
+
+    class Scaled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = 2.0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * self.scale
+
+    model = Scaled()
+    applied(model).capture([4])
+    for scale in (2.0, 3.0, 3.0, 2.0):
+        model.scale = scale
+        right(model, torch.ones(4, WIDTH))
+    assert replays(model) == {4: 2}
+    assert [reason.partition(",")[0] for reason in bypasses(model)] == ["this call runs the compile 0/1"]
+
+
+@pytest.mark.parametrize(
+    "sizes", [[0], [-1], [1.5], ["2"], [True], [], "12", None, {2: 3}, [2, None]], ids=repr
+)
+def test_sizes_that_cannot_be_are_refused(sizes: Any) -> None:
+    """Zero, negative, not whole, no list: one error that names the value; nothing is captured, nothing else changes."""
+    model = Model()
+    one = applied(model)
+    with pytest.raises(InvalidConfig, match="sizes must be"):
+        one.capture(sizes)
+    assert rows(model) == []
+    right(model, torch.randn(4, WIDTH))
+
+
+def test_sizes_given_twice_or_above_the_range() -> None:
+    """A repeated size is captured once; one above max_num_batched_tokens is left out and told."""
+    model = Model()
+    report = applied(model).capture([2, 2, 4, 9000, 4])
+    assert [(row.size, row.event) for row in report.rows] == [
+        (9000, "skipped"),
+        (4, "captured"),
+        (2, "captured"),
+    ]
+    assert report.rows[0].reason == "the size 9000 lies above max_num_batched_tokens, 8192"
+
+
+def test_out_of_memory_leaves_what_was_captured_usable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third of five captures runs out of memory: it is told and its memory returned, the others are captured and used."""
+    model = Model()
+    one = applied(model)
+    record, made = Counting.record, []
+
+    def failing(graph: Counting, run: Callable[[], Any], inputs: Any) -> Any:
+        made.append(graph)
+        if len(made) == 3:
+            msg = "CUDA out of memory. Tried to allocate 2 GiB"
+            raise torch.OutOfMemoryError(msg)
+        return record(graph, run, inputs)
+
+    monkeypatch.setattr(Counting, "record", failing)
+    report = one.capture([2, 4, 8, 16, 32])
+    assert report.captured == (2, 4, 16, 32)
+    (lost,) = [row for row in report.rows if not row.has_graph]
+    assert (lost.size, lost.reason) == (8, "out of memory: CUDA out of memory. Tried to allocate 2 GiB")
+    assert Counting.live == 4
+    for size in (2, 7, 30):
+        right(model, torch.randn(size, WIDTH))
+    assert replays(model) == {32: 1, 16: 1, 4: 0, 2: 1}
+
+
+def test_out_of_memory_twice_in_a_row_ends_the_capture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is left out, and told so."""
+    model = Model()
+    one = applied(model)
+
+    def failing(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(Counting, "record", failing)
+    report = one.capture([2, 4, 8])
+    assert [row.reason for row in report.rows] == [
+        "out of memory: CUDA out of memory.",
+        "out of memory: CUDA out of memory.",
+        "left out: the GPU was out of memory for the sizes before it",
+    ]
+    right(model, torch.randn(4, WIDTH))
+
+
+def test_an_interrupted_capture_keeps_what_it_has() -> None:
+    """An exception of the progress callback ends the capture and is raised; the sizes before it are used."""
+    model = Model()
+    one = applied(model)
+
+    def progress(step: CaptureStep) -> None:
+        if step.size == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        one.capture([2, 4], progress=progress)
+    right(model, torch.randn(4, WIDTH))
+    assert replays(model) == {4: 1}
+
+
+def test_budgets_end_a_capture() -> None:
+    """Without time nothing is captured; over the memory limit a capture is given back and the rest is left out."""
+    model = Model()
+    one = applied(model)
+    report = one.capture([2, 4], max_capture_seconds=0)
+    assert [row.reason for row in report.rows] == ["left out: max_capture_seconds=0 was over"] * 2
+    report = one.capture([2, 4, 8, 16], max_pool_bytes=250)
+    assert report.captured == (8, 16)
+    assert [row.reason for row in report.rows[2:]] == [
+        "given back: the graphs' memory pool would hold 300 bytes, and max_pool_bytes is 250",
+        "left out: max_pool_bytes=250 is reached",
+    ]
+    assert Counting.live == 2
+    for limit in (-1, True, "1"):
+        with pytest.raises(InvalidConfig, match="must be a number of 0 or more"):
+            one.capture([2], max_pool_bytes=limit)
+
+
+def test_progress_is_told_before_and_after_each_size() -> None:
+    """Largest first, with what became of each."""
+    steps: list[CaptureStep] = []
+    applied(Model()).capture([2, 4], progress=steps.append)
+    assert [(one.done, one.total, one.size, one.event) for one in steps] == [
+        (0, 2, 4, None),
+        (1, 2, 4, "captured"),
+        (1, 2, 2, None),
+        (2, 2, 2, "captured"),
+    ]
+
+
+def test_what_cannot_be_captured_yet_says_what_to_do() -> None:
+    """Not called yet, not applied, not compiling, undone."""
+    model = Model()
+    config = ci.InspectorConfig({"backend": "eager"})
+    one = ci.apply(model, dynamic_arg_dims={"x": 0}, vllm_config=config)
+    with pytest.raises(CaptureError, match=r"call the module once, or pass args=\(…\)"):
+        one.capture([2])
+    report = one.capture([2], args=(torch.randn(3, WIDTH),))
+    assert report.captured == (2,)
+    one.undo()
+    with pytest.raises(CaptureError, match="apply it first"):
+        one.capture([2])
+    stock = ci.apply(model, dynamic_arg_dims={"x": 0}, vllm_config=ci.InspectorConfig("STOCK_TORCH_COMPILE"))
+    with pytest.raises(CaptureError, match="apply it first"):
+        stock.capture([2])
+    stock.undo()
+
+
+def test_a_capture_within_a_capture_is_refused() -> None:
+    """A forward that captures while it is captured gets an error of its own, which the outer capture tells of."""
+    model = Model()
+    one = applied(model)
+    caught: list[str] = []
+
+    def progress(_: CaptureStep) -> None:
+        with pytest.raises(CaptureError, match="within one another") as error:
+            one.capture([2])
+        caught.append(str(error.value))
+
+    one.capture([4], progress=progress)
+    assert len(caught) == 2
+    right(model, torch.randn(4, WIDTH))
+
+
+class Viewing(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, :2]
+
+
+class Opaque(torch.nn.Module):
+    def forward(self, x: torch.Tensor, what: Any) -> torch.Tensor:
+        return x + 1
+
+
+def test_results_and_arguments_that_no_replay_can_give() -> None:
+    """A view of an argument is refused for each size; an argument of an unknown class is refused at once."""
+    model = Viewing()
+    report = applied(model).capture([2, 4])
+    assert {row.reason for row in report.rows} == {
+        "an output is a view of an argument or of a tensor of the module, which a replay cannot give"
+    }
+    other = Opaque()
+    config = ci.InspectorConfig({"backend": "eager", "dropped_guards": "ignore"})
+    one = ci.apply(other, dynamic_arg_dims={"x": 0}, vllm_config=config)
+    other(torch.randn(4, WIDTH), object())
+    with pytest.raises(CaptureError, match="the argument what is a object, which no graph can hold"):
+        one.capture([2])
+
+
+class Several(torch.nn.Module):
+    def forward(
+        self, x: torch.Tensor, pair: tuple[torch.Tensor, dict[str, torch.Tensor]], *, times: int = 1
+    ) -> dict[str, Any]:
+        return {"sum": (x + pair[0] + pair[1]["bias"]) * times, "both": [x * 2, pair[0]]}
+
+
+def test_nested_arguments_and_results() -> None:
+    """Tuples, dicts, keywords and values go through a graph; another value of one runs compiled."""
+    model = Several()
+    config = ci.InspectorConfig({"backend": "eager", "dropped_guards": "ignore"})
+    one = ci.apply(model, dynamic_arg_dims={"x": 0, "pair[0]": 0}, vllm_config=config)
+
+    def call(size: int, times: int = 1) -> None:
+        x, y, bias = torch.randn(size, WIDTH), torch.randn(size, WIDTH), torch.randn(WIDTH)
+        result = model(x, (y, {"bias": bias}), times=times)
+        assert list(result) == ["sum", "both"]
+        torch.testing.assert_close(result["sum"], (x + y + bias) * times)
+        torch.testing.assert_close(result["both"][0], x * 2)
+        assert result["both"][1] is y
+
+    call(4)
+    assert one.capture([4, 8]).captured == (4, 8)
+    for size in (4, 3, 8, 5):
+        call(size)
+    assert replays(model) == {8: 2, 4: 2}
+
+
+def test_calls_that_need_gradients_run_compiled() -> None:
+    """In grad mode with parameters that want gradients no graph is replayed, and the gradients are right."""
+    model = Model()
+    applied(model, dropped_guards="ignore").capture([4])
+    with torch.enable_grad():
+        result = model(torch.randn(4, WIDTH))
+    assert replays(model) == {4: 0}
+    assert bypasses(model) == {"the call needs gradients": 1}
+    assert result.shape == (4, WIDTH)
+
+
+def test_a_forward_context_decides() -> None:
+    """NONE asks for no graph; a context with a batch descriptor leaves everything to its caller; FULL replays."""
+    model = Model()
+    one = applied(model)
+    one.capture([4])
+    x, settings = torch.randn(4, WIDTH), ci.InspectorConfig()
+    for mode, batch in (("NONE", None), ("FULL", ci.BatchDescriptor(4)), ("FULL", None), ("PIECEWISE", None)):
+        given = {"cudagraph_runtime_mode": ci.CUDAGraphMode[mode], "batch_descriptor": batch}
+        with ci.set_forward_context(None, settings, **given):
+            right(model, x)
+    assert replays(model) == {4: 1}
+    assert list(bypasses(model)) == [
+        "the forward context asks for no graph",
+        "this call runs the compile 0/0, of which no piecewise graph was captured",
+    ]
+
+
+def piecewise(mode: str = "PIECEWISE", **settings: Any) -> tuple[Any, Any]:
+    """Two layers split at their attention, called once: the model and its configuration."""
+    config = attention_models.config(cudagraph_mode=mode, dropped_guards="recompile", **settings)
+    model = attention_models.Stack(vllm_config=config, layers=2)
+    model(torch.randn(8, attention_models.WIDTH))
+    return model, config
+
+
+def stack_right(model: Any, size: int) -> None:
+    x = torch.randn(size, attention_models.WIDTH)
+    torch.testing.assert_close(model(x), attention_models.Stack.forward.__wrapped__(model, x))
+
+
+def test_pieces_are_captured_and_run_from_their_graphs() -> None:
+    """Two layers, three capturable pieces: two sizes are six graphs, padded batches run from them, and each piece counts its replays."""
+    model, _ = piecewise()
+    with ci.compilation_counter.expect(num_cudagraph_captured=6):
+        report = ci.capture_graphs(model, [2, 4])
+    assert [(row.size, row.partition, row.mode) for row in report.rows] == [
+        (size, piece, "PIECEWISE") for size in (4, 2) for piece in (None, 0, 2, 4)
+    ]
+    for size in (1, 2, 3, 4, 3):
+        stack_right(model, size)
+    assert replays(model) == {4: 3, 2: 1}
+    stack_right(model, 9)
+    assert list(bypasses(model)) == ["the batch is larger than the largest captured size, 4"]
+    assert ci.release_graphs(model)
+    stack_right(model, 4)
+
+
+def test_a_whole_model_that_cannot_be_captured_runs_by_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FULL_AND_PIECEWISE with a whole graph that fails: the sizes run from the pieces' graphs, and the reason is told."""
+    model, _ = piecewise("FULL_AND_PIECEWISE")
+    record = Counting.record
+
+    def failing(graph: Counting, run: Callable[[], Any], inputs: Any) -> Any:
+        if "_full" in run.__qualname__:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        return record(graph, run, inputs)
+
+    monkeypatch.setattr(Counting, "record", failing)
+    report = ci.capture_graphs(model, [4])
+    assert [(row.mode, row.partition, row.event) for row in report.rows] == [
+        ("FULL", None, "skipped"),
+        ("PIECEWISE", None, "captured"),
+        *(("PIECEWISE", piece, "captured") for piece in (0, 2, 4)),
+    ]
+    assert report.rows[0].reason == (
+        "the capture failed: RuntimeError: operation not permitted when stream is capturing"
+    )
+    stack_right(model, 3)
+    assert replays(model) == {4: 1}
+
+
+def test_full_and_piecewise_captures_both() -> None:
+    """Calls take the whole graph; a forward context can ask for the pieces."""
+    model, config = piecewise("FULL_AND_PIECEWISE")
+    ci.capture_graphs(model, [4])
+    stack_right(model, 4)
+    with ci.set_forward_context(None, config, cudagraph_runtime_mode=ci.CUDAGraphMode.PIECEWISE):
+        stack_right(model, 4)
+    assert [(one.mode, one.replay_count) for one in rows(model)] == [("FULL", 1), ("PIECEWISE", 1)]
+
+
+def test_pieces_that_were_not_wrapped_cannot_be_captured() -> None:
+    """A module configured without piecewise graphs says what to configure; a mode that is none is refused."""
+    one = applied(Model())
+    with pytest.raises(CaptureError, match='cudagraph_mode="FULL_AND_PIECEWISE"'):
+        one.capture([2], mode="PIECEWISE")
+    for mode in ("NONE", "SOME", 3):
+        with pytest.raises(InvalidConfig, match="mode must be FULL"):
+            one.capture([2], mode=mode)
+
+
+def test_measuring_times_each_size_and_counts_no_replay() -> None:
+    """A call from the graph, compiled and as it is; the counts stay those of the user's calls."""
+    model = Model()
+    report = applied(model).capture([2, 4], measure=True)
+    for row in report.rows:
+        assert row.replay_ns is not None
+        assert row.compiled_ns is not None
+        assert row.eager_ns is not None
+        assert row.replay_count == 0
+
+
+def test_the_rows_of_a_session_are_those_of_the_report() -> None:
+    """A recording has the captures with their counts, whether it was there at the capture or came later; a saved log too."""
+    model = Model()
+    with ci.record() as recorder:
+        report = applied(model).capture([2, 4])
+        model(torch.randn(3, WIDTH))
+    numbers = {row.number for row in report.rows}
+    found = [row for row in recorder.session.captures if row.number in numbers]
+    assert [row.number for row in found] == [row.number for row in report.rows]
+    assert [row.replay_count for row in found] == [1, 0]
+    with ci.record() as late:
+        model(torch.randn(3, WIDTH))
+    later = [row for row in late.session.captures if row.number in numbers]
+    assert [row.replay_count for row in later] == [2, 0]
+    assert late.session.losses == ()
+
+
+def test_a_saved_session_has_the_captures(tmp_path: Any) -> None:
+    """What a log gives back equals what was recorded."""
+    with ci.record() as recorder:
+        applied(Model()).capture([2], measure=True)
+    session = recorder.session
+    loaded = ci.load(session.save(tmp_path / "captures.log.gz"))
+    assert loaded.captures == session.captures != ()
+    assert isinstance(loaded.captures[0], Capture)
+
+
+def test_nothing_keeps_a_module_alive() -> None:
+    """A captured module dies with its last reference, and its graphs with it."""
+    model = Model()
+    applied(model).capture([2, 4])
+    gone = weakref.ref(model)
+    del model
+    torch._dynamo.reset()
+    gc.collect()
+    assert gone() is None
+
+
+def test_copies_have_no_graphs() -> None:
+    """A deep copy of a captured module computes the same and replays nothing."""
+    model = Model()
+    applied(model).capture([4])
+    other = copy.deepcopy(model)
+    x = torch.randn(4, WIDTH)
+    torch.testing.assert_close(other(x), model(x))
+    assert replays(model) == {4: 1}
+
+
+def test_undo_frees_every_graph() -> None:
+    """So does leaving the block of `apply`, releasing, and capturing again."""
+    model = Model()
+    one = applied(model)
+    one.capture([2, 4])
+    one.capture([2, 4, 8])
+    assert Counting.live == 3
+    one.release()
+    assert Counting.live == 0
+    right(model, torch.randn(4, WIDTH))
+    one.capture([2])
+    one.undo()
+    assert Counting.live == 0
+    with ci.apply(
+        model, dynamic_arg_dims={"x": 0}, vllm_config=ci.InspectorConfig({"backend": "eager"})
+    ) as held:
+        model(torch.randn(4, WIDTH))
+        held.capture([4])
+    assert Counting.live == 0
+    assert type(model) is Model
+
+
+def test_threads_share_a_graph_without_mixing_their_results() -> None:
+    """Four threads on one module get each its own results."""
+    model = Model()
+    applied(model).capture([8])
+    wrong: list[int] = []
+
+    def work(seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for _ in range(100):
+                x = torch.randn(7, WIDTH, generator=generator)
+                if not torch.allclose(model(x), Model.forward(model, x)):
+                    wrong.append(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert replays(model) == {8: 400}
+
+
+def test_no_gpu_is_the_reason_where_there_is_none() -> None:
+    """On a CPU each size is skipped with the reason, and the module goes on."""
+    model = Model()
+    with static_graphs(None):  # type: ignore[arg-type]
+        report = applied(model).capture([2, 4])
+        right(model, torch.randn(4, WIDTH))
+    assert {row.reason for row in report.rows} == {"inputs on cpu cannot be captured into a CUDA graph"}
+    assert str(report).startswith("0 of 2 captured in ")
