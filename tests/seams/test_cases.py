@@ -13,14 +13,11 @@ from typing import Any
 import pytest
 
 import compile_inspector as ci
+from case_programs import OURS, THEIRS, about
 from compile_inspector.model.findings import Finding
 
 torch = pytest.importorskip("torch")
 
-HERE = Path(__file__).parent.parent
-SHARED = HERE.parent.parent / "shared" / "cases"
-OURS = sorted((HERE / "data" / "cases").glob("*.py"))
-THEIRS = sorted(path for path in SHARED.glob("*.py") if path.name != "grade.py")
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -44,27 +41,6 @@ def findings(call: Any) -> tuple[Finding, ...]:
         call()
     assert recorder.session.losses == ()
     return recorder.session.findings
-
-
-def spelled(text: str) -> str:
-    """A source without the dictionaries that modules lie in, in one spelling of brackets."""
-    for old, new in (
-        ("_modules['", ""),
-        ("']", ""),
-        ("['", "."),
-        ("[", "."),
-        ("]", ""),
-        ("L.self", "self"),
-        ("'", ""),
-    ):
-        text = text.replace(old, new)
-    return text
-
-
-def about(expect: dict[str, Any], finding: Finding) -> bool:
-    wanted = expect.get("subjects") or [expect["subject"]]
-    told = " ".join(spelled(subject) for subject in finding.subjects) + " " + spelled(finding.title)
-    return finding.kind == expect["kind"] and all(spelled(one) in told for one in wanted)
 
 
 @pytest.mark.parametrize("path", [*OURS, *THEIRS], ids=lambda path: path.stem)

@@ -66,7 +66,7 @@ def test_what_fits_compiled_code_is_no_finding() -> None:
         (value("L['self']._modules['drop'].training", "True", "False", "TRUE_MATCH"), "self.drop.train()"),
         (value("L['n']", "3", "4"), "torch.compiler.config.dynamic_sources = \"L['n']\""),
         (value("L['self'].scale", "2", "3"), "torch.compiler.config.dynamic_sources = \"L['self'].scale\""),
-        (value("L['y']", "1.5", "2.5"), "y = torch.tensor(1.5)"),
+        (value("L['y']", "1.5", "2.5"), "y = torch.tensor(y)"),
         (value("num_threads", "2", "3", "GLOBAL_STATE"), "torch.set_num_threads(2)"),
         (
             value("L['self']._parameters['w'].size()[0]", "3", "4", "TENSOR_MATCH"),
@@ -86,7 +86,6 @@ def test_each_kind_of_guard_has_its_fix(guard: FailingGuard, code: str) -> None:
     "guard",
     [
         value("L['k']", "'a'", "'b'"),
-        value("L['s']", "2", "2.0"),
         value("L['act']", "torch.relu", "torch.sigmoid", "ID_MATCH"),
         value("L['parts']", "length 2", "length 3", "LENGTH_CHECK"),
         value("autocast", "off", "on", "GLOBAL_STATE"),

@@ -49,6 +49,20 @@ class Restart(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Call(msgspec.Struct, frozen=True):
+    """The call that made a frame compile, as the user wrote it.
+
+    Attributes:
+        text: Its source: ``model(x, 2)``, of several lines where it has several.
+        parameters: Names of the positional arguments of what was compiled, in order; ``*name`` for the one that takes the rest.
+        module: Whether what is called is a module.
+    """
+
+    text: str
+    parameters: tuple[str, ...]
+    module: bool = False
+
+
 class Compile(msgspec.Struct, frozen=True):
     """One compile.
 
@@ -68,6 +82,7 @@ class Compile(msgspec.Struct, frozen=True):
         caches: ``"fx_graph: miss"``, …: one a lookup.
         recovered: True where the compile happened before the recording and was rebuilt from what torch still held.
         missing: What could not be recovered of it, None when nothing is missing.
+        call: The call at ``trigger``; None where that does not call the compiled function itself, or its source was not at hand.
     """
 
     id: str
@@ -85,3 +100,4 @@ class Compile(msgspec.Struct, frozen=True):
     caches: tuple[str, ...]
     recovered: bool = False
     missing: str | None = None
+    call: Call | None = None

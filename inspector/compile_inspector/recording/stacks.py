@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from compile_inspector.model.compiles import Call
 from compile_inspector.model.locations import Location, Stack
 from compile_inspector.model.records import Record
 from compile_inspector.recording.fold import FACT, CompileTrace, Trace
@@ -98,10 +99,25 @@ class Places:
 
         From our own fact where there is one: torch's stack leaves out the frame that called a plain function.
         """
-        called = next((record for record in one.records if record.artifact == FACT + "call"), None)
-        fact: Any = None if called is None else self._trace.fact(called)
-        own = self.user_line(self.stack(fact.get("stack"))) if isinstance(fact, dict) else None  # type: ignore[misc]
+        own = self.user_line(self.stack(self._called(one).get("stack")))
         return own or self.user_line(self._frames(next(one.anywhere("dynamo_start"), None))[:-1])
+
+    def call(self, one: CompileTrace) -> Call | None:
+        """That call as the user wrote it; None where an installed library makes it."""
+        fact = self._called(one)
+        text, names = fact.get("text"), fact.get("parameters")
+        stack = [place for place in self.stack(fact.get("stack")) if not self.is_torch(place.file)]
+        if not isinstance(text, str) or not isinstance(names, list) or not stack:
+            return None
+        if stack[-1] != self.user_line(stack):
+            return None
+        known: list[Any] = names
+        return Call(text, tuple(name for name in known if isinstance(name, str)), bool(fact.get("module")))
+
+    def _called(self, one: CompileTrace) -> Mapping[str, Any]:
+        record = next((record for record in one.records if record.artifact == FACT + "call"), None)
+        fact: Any = None if record is None else self._trace.fact(record)
+        return fact if isinstance(fact, dict) else {}  # type: ignore[return-value]
 
     def _frames(self, start: Record | None) -> Stack:
         body: Any = start.body if start is not None else None

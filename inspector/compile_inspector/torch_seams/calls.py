@@ -1,4 +1,4 @@
-"""The user's call that made a frame compile.
+"""The user's call that made a frame compile, and what stands in it.
 
 torch's own ``dynamo_start`` leaves out the frame that called a plain function, so its stack is read here again.
 
@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
+import linecache
 from collections.abc import Callable
+from types import CodeType, FrameType
 from typing import Any
 
 from compile_inspector.torch_seams.probe import Capability, Emit, Faults, Undo, lookup, patch, probe_names
@@ -17,6 +20,11 @@ from compile_inspector.torch_seams.user_stack import user_stack
 
 NAME = "calls"
 USES = ("torch._dynamo.convert_frame:log_dynamo_start",)
+_MODULE_FILE = "nn/modules/module.py"
+_MODULE_CALLS = frozenset({"_call_impl", "_wrapped_call_impl", "__call__"})
+_SEAMS = __file__.removesuffix("calls.py")
+_MOST_LINES = 20
+_LONGEST = 500
 
 
 def probe() -> Capability:
@@ -27,7 +35,9 @@ def probe() -> Capability:
 def install(emit: Emit, faults: Faults) -> Undo:
     """Emits the fact ``call`` at the beginning of each compile: ``{"stack": [[file, line, function, code], ...]}``, outermost first.
 
-    torch's own frames are left out.
+    torch's own frames are left out. Where the innermost of them calls the compiled code itself, the fact also has ``text``, that call's
+    source, ``parameters``, the names of the code's positional arguments (``*name`` for the one that takes the rest), and ``module``,
+    whether what is called is a module.
     """
     wanted = True
 
@@ -38,7 +48,8 @@ def install(emit: Emit, faults: Faults) -> Undo:
             begun = original(code, skip + 1, *args, **kwargs)
             if wanted:
                 try:
-                    emit("call", {"stack": user_stack(inspect.currentframe())})
+                    frame = inspect.currentframe()
+                    emit("call", {"stack": user_stack(frame), **_written(frame, code)})
                 except Exception as error:
                     faults.count(NAME, error)
             return begun
@@ -53,3 +64,39 @@ def install(emit: Emit, faults: Faults) -> Undo:
         restore()
 
     return undo
+
+
+def _written(frame: FrameType | None, code: CodeType) -> dict[str, Any]:
+    """What the user wrote for the call; nothing where a frame that is neither Dynamo's nor a module's call lies between."""
+    root = lookup("torch").__file__.removesuffix("__init__.py")
+    module = False
+    while frame is not None and frame.f_code.co_filename.startswith((root, _SEAMS)):
+        file = frame.f_code.co_filename.removeprefix(root)
+        called = file == _MODULE_FILE and frame.f_code.co_name in _MODULE_CALLS
+        if not called and not file.startswith(("_dynamo/", "_compile.py", "optim/optimizer.py", _SEAMS)):
+            return {}
+        module = module or called
+        frame = frame.f_back
+    text = None if frame is None else _source(frame)
+    if text is None:
+        return {}
+    names = list(code.co_varnames[: code.co_argcount])
+    if code.co_flags & inspect.CO_VARARGS:
+        names.append(f"*{code.co_varnames[code.co_argcount + code.co_kwonlyargcount]}")
+    return {"text": text, "parameters": names, "module": module}
+
+
+def _source(frame: FrameType) -> str | None:
+    """The source of the expression that a frame is at; None where it is not at hand, or long."""
+    position = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
+    if position is None or None in position:
+        return None
+    first, last, start, end = (number or 0 for number in position)
+    file, scope = frame.f_code.co_filename, frame.f_globals
+    if not 0 < last - first + 1 <= _MOST_LINES:
+        return None
+    lines = [linecache.getline(file, number, scope).encode() for number in range(first, last + 1)]
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][start:]
+    text = b"".join(lines).decode(errors="replace")
+    return text if 0 < len(text) <= _LONGEST else None

@@ -12,6 +12,8 @@ from compile_inspector.model.findings import Fix, SetConfig
 _SETTING = re.compile(r"(torch\._(?:dynamo|inductor))(?:\.config)?\.([a-z_]+)\s*=\s*(True|False|\d+)\b")
 _PRINTED = re.compile(r"^print\(.*\)$", re.DOTALL)
 _LOGGED = re.compile(r"^(\w+(?:\.\w+)*)\.(?:debug|info|warning|error|critical|exception|log)\(", re.DOTALL)
+_WARNED = re.compile(r"^((?:\w+\.)?warn)\(", re.DOTALL)
+_DISABLED = re.compile(r"<function ([\w.<>]+) at 0x")
 _IF = re.compile(r"^(?:el)?if\s+(.+):", re.DOTALL)
 _ITEM = re.compile(r"\.(?:item|tolist)\(\)|\b(?:int|float|bool)\(")
 _USELESS = re.compile(
@@ -65,13 +67,30 @@ def _rewritten(told: str, code: str, where: str) -> Fix | None:
     condition = _IF.match(code)
     if condition is not None and ("ata-dependent" in told or "ata dependent" in told):
         return Fix(
-            f"torch.cond({cut(condition[1])}, lambda: ..., lambda: ...)",
-            f"in the place of the if{where}, with a branch in each lambda; or torch.where where both branches may be worked out",
+            None,
+            f"no setting helps; rewrite `{cut(code)}`{where}: torch.cond({cut(condition[1])}, ...) with a function for each branch keeps both in the "
+            "graph; or torch.where, where both may be worked out",
         )
     if code.startswith("while ") and "ata-dependent" in told:
         return Fix(
             None,
             f"rewrite `{cut(code)}`{where}: torch.while_loop keeps it in the graph; or loop in the caller, around a compiled body",
+        )
+    disabled = _DISABLED.search(told)
+    if disabled is not None and "torch.compiler.disable" in told:
+        return Fix(
+            None,
+            f"the program asks for it: take `@torch.compiler.disable` off {disabled[1]}, which `{cut(code)}`{where} calls",
+        )
+    if "torch._dynamo.graph_break" in told and code and "graph_break" not in code:
+        return Fix(
+            None, f"code of a library that `{cut(code)}`{where} calls asks for it: nothing is to be done"
+        )
+    warned = _WARNED.match(code)
+    if warned is not None:
+        return Fix(
+            f"torch._dynamo.config.reorderable_logging_functions.add({warned[1]})",
+            f"before the first call: the warning comes after the graph; or delete `{cut(code)}`{where}",
         )
     if "torch._dynamo.graph_break" in told or code.endswith("graph_break()"):
         return Fix(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Literal
 
@@ -12,6 +13,8 @@ from compile_inspector.model.locations import Location
 from compile_inspector.model.recompiles import EntryCheck, FailingGuard, Recompile
 
 ChangeKind = Literal["specialization", "zero-one", "duck-shape", "static-first", "recompile"]
+_AUTOCAST = re.compile(r"autocast\((\w+)\)_")
+_TORCH = re.compile(r"/(?:site|dist)-packages/torch/")
 _SYMBOLIC = frozenset({"dynamic", "marked", "duck-shared", "unbacked"})
 
 
@@ -51,10 +54,18 @@ def _change(observed: Observed, row: Recompile) -> Change:
         kind=kind,
         subjects=tuple(dict.fromkeys(name for guard in guards for name in guard.subjects)),
         guards=guards,
-        cause=_cause(observed, kind, (entry.entry_id, row.compile_id), guards)
-        or _frame_line(observed, row, entry),
+        cause=_by_user(
+            _cause(observed, kind, (entry.entry_id, row.compile_id), guards)
+            or _frame_line(observed, row, entry),
+            row,
+        ),
         entry=entry,
     )
+
+
+def _by_user(place: Location | None, row: Recompile) -> Location | None:
+    """A place in torch itself is no line of the user's: what was compiled is all torch's, and the call is the only such line."""
+    return place if place is None or _TORCH.search(place.file) is None else row.trigger or place
 
 
 def telling(failing: Iterable[FailingGuard]) -> tuple[FailingGuard, ...]:
@@ -66,7 +77,16 @@ def telling(failing: Iterable[FailingGuard]) -> tuple[FailingGuard, ...]:
         for guard in guards
         if ".stride()[" not in guard.source or guard.source.partition(".stride()[")[0] not in resized
     )
-    return kept or guards
+    return _without_keys(kept or guards)
+
+
+def _without_keys(guards: tuple[FailingGuard, ...]) -> tuple[FailingGuard, ...]:
+    """Inside autocast each tensor has one more dispatch key: where autocast itself is told, that is not."""
+    cast = {found[1].upper() for guard in guards if (found := _AUTOCAST.match(guard.source)) is not None}
+    if not cast:
+        return guards
+    keys = {f"dispatch keys {without}Autocast{device}" for device in cast for without in ("", "without ")}
+    return tuple(guard for guard in guards if guard.kind != "TENSOR_MATCH" or guard.expected not in keys)
 
 
 def _mixed(kinds: list[ChangeKind]) -> ChangeKind:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from compile_inspector.analyze.findings.fixes import before_call, mark_lines, marks
+from compile_inspector.analyze.findings.fixes import marking, marks
 from compile_inspector.analyze.findings.merging import merged
 from compile_inspector.analyze.findings.names import at, cut, line
 from compile_inspector.analyze.findings.observed import Observed
+from compile_inspector.analyze.findings.sites import Site
 from compile_inspector.model.compiles import Compile, CompileFailure
 from compile_inspector.model.findings import Finding, Fix
 from compile_inspector.model.locations import Location
@@ -84,19 +85,19 @@ def _finding(
             f"{row.id}: {cut(words.partition(_MARK)[0], 300)}" for words in _WORDS.findall(error.message)[:8]
         )
         or (f"{row.id}: {cut(error.message, 300)}",),
-        fix=_fix(subjects, cause, observed.called(row.id)),
+        fix=_fix(subjects, cause, observed.site(row.id)),
         compile_ids=(row.id,),
         cost_ns=observed.cost_ns((row.id,)),
     )
 
 
-def _fix(subjects: tuple[str, ...], cause: Location | None, call: Location | None) -> Fix:
+def _fix(subjects: tuple[str, ...], cause: Location | None, site: Site) -> Fix:
     rewriting = f"to keep it dynamic, take the fixed size out of {line(cause)}"
     marked = marks(subjects, "maybe_mark_dynamic")
     if marked is None:
         return Fix(None, f"use maybe_mark_dynamic in the place of mark_dynamic; {rewriting}")
-    note = f"in the place of mark_dynamic, {before_call(call)}: it compiles, once for each size; {rewriting}"
-    return Fix(mark_lines(marked), note, marked)
+    code, where = marking(marked, site)
+    return Fix(code, f"{where}, and no mark_dynamic: it compiles, once for each size; {rewriting}", marked)
 
 
 def _union(one: Finding, other: Finding) -> Finding:

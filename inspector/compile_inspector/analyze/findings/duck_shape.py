@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from compile_inspector.analyze.findings.changes import Change
-from compile_inspector.analyze.findings.fixes import SHAPES, before_call, mark_lines, marks, with_settings
+from compile_inspector.analyze.findings.fixes import SHAPES, marking, marks, with_settings
 from compile_inspector.analyze.findings.merging import Group, grouped, recompile_severity
-from compile_inspector.analyze.findings.names import listed, often
+from compile_inspector.analyze.findings.names import often
 from compile_inspector.analyze.findings.observed import Observed
 from compile_inspector.model.findings import Finding, Fix, SetConfig
 
@@ -24,7 +24,7 @@ def _finding(group: Group) -> Finding:
     return Finding(
         kind="duck-shape",
         severity=recompile_severity(cost, comes_back=len(group.changes) > 1),
-        title=f"{group.function} was compiled again ({often(len(group.changes))}): {listed(group.subjects)} were equal when it was "
+        title=f"{group.function} was compiled again ({often(len(group.changes))}): {group.named} were equal when it was "
         "compiled, so torch gave them one symbol, and now they differ",
         subjects=group.subjects,
         cause=group.first.cause,
@@ -40,8 +40,5 @@ def _fix(group: Group) -> Fix:
     marked = marks(sorted(group.subjects))
     if marked is None:
         return with_settings((_NO_DUCKS,), "before the first call: every size gets a symbol of its own")
-    return Fix(
-        mark_lines(marked),
-        f"{before_call(group.first_call)}: a marked dimension shares its symbol with no other",
-        marked,
-    )
+    code, where = marking(marked, group.first_site)
+    return Fix(code, f"{where}: a marked dimension shares its symbol with no other", marked)

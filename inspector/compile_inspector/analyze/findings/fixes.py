@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from compile_inspector.analyze.findings.names import listed, python_name
 from compile_inspector.analyze.findings.observed import size_of
+from compile_inspector.analyze.findings.sites import Pasted, Site
 from compile_inspector.model.findings import Action, Fix, MarkDim, Marking, SetConfig
-from compile_inspector.model.locations import Location
 
 DYNAMO = "torch._dynamo.config"
 SHAPES = "torch.fx.experimental._config"
@@ -25,11 +25,6 @@ def with_settings(configs: Iterable[SetConfig], note: str) -> Fix:
     return Fix("\n".join(setting(config) for config in chosen), note, chosen)
 
 
-def before_call(call: Location | None) -> str:
-    """Where a line belongs that an argument needs before it is passed."""
-    return "before the first call" if call is None else f"before the call at {call.short}"
-
-
 def marks(sizes: Iterable[str], how: Marking = "mark_dynamic") -> tuple[MarkDim, ...] | None:
     """One mark for each size, None where one of them is of no value that the caller has a name for."""
     found: list[MarkDim] = []
@@ -41,16 +36,26 @@ def marks(sizes: Iterable[str], how: Marking = "mark_dynamic") -> tuple[MarkDim,
     return tuple(found) or None
 
 
-def mark_lines(marked: Iterable[MarkDim]) -> str:
-    """The lines that mark, by the arguments' own names."""
-    return "\n".join(
-        f"torch._dynamo.{mark.how}({python_name(mark.source) or mark.source}, {mark.dim})" for mark in marked
-    )
+def marking(marked: Iterable[MarkDim], site: Site, settings: Iterable[SetConfig] = ()) -> Pasted:
+    """The lines that mark, by the caller's own names.
+
+    Args:
+        marked: What to mark.
+        site: The call that the tensors are passed to.
+        settings: Set in addition.
+    """
+    chosen = tuple(marked)
+
+    def lines(names: Mapping[str, str]) -> Iterable[str]:
+        yield from (setting(config) for config in settings)
+        yield from (f"torch._dynamo.{mark.how}({names[mark.source]}, {mark.dim})" for mark in chosen)
+
+    return site.with_names((mark.source for mark in chosen), lines)
 
 
 def mark_fix(
     sizes: tuple[str, ...],
-    call: Location | None,
+    site: Site,
     *,
     what: str,
     settings: tuple[SetConfig, ...] = (),
@@ -59,7 +64,7 @@ def mark_fix(
 
     Args:
         sizes: Size sources.
-        call: The call that the tensors are passed to.
+        site: The call that the tensors are passed to.
         what: What that changes, a clause.
         settings: Set in addition.
     """
@@ -69,6 +74,6 @@ def mark_fix(
         return with_settings(
             (ALL_DYNAMIC, *settings), f"or torch.compile(..., dynamic=True): {where}; {what}"
         )
-    lines = [*(setting(config) for config in settings), mark_lines(marked)]
     actions: tuple[Action, ...] = (*settings, *marked)
-    return Fix("\n".join(lines), f"{before_call(call)}: {what}", actions)
+    code, where = marking(marked, site, settings)
+    return Fix(code, f"{where}: {what}", actions)

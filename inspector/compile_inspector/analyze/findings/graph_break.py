@@ -15,6 +15,7 @@ from compile_inspector.model.findings import Finding, Severity
 _QUOTED = re.compile(
     r"`([^`\n]{1,80})`|<(?:built-in function|method-wrapper|function|built-in method) ([\w.]+)"
 )
+_OBJECT = re.compile(r"<(?:bound |built-in )?(?:function|method) ([\w.<>]+?)(?: of .*)? at 0x[0-9a-f]+>$")
 _EXAMPLE = re.compile(r"\(e\.g\. `[^`]*`\)")
 _WORD = re.compile(r"\w+")
 _CALLED = re.compile(r"(?<!def )\b([A-Za-z_][\w.]*)\(")
@@ -98,7 +99,7 @@ def _resumed(observed: Observed, row: GraphBreak) -> tuple[str, ...]:
 def subjects(row: GraphBreak) -> tuple[str, ...]:
     """What the break is about: what torch puts in quotes, and what the line calls."""
     said = f"{row.reason}\n{row.explanation or ''}"
-    named = [first or second for first, second in _QUOTED.findall(_EXAMPLE.sub("", said))]
+    named = [_plain(first or second) for first, second in _QUOTED.findall(_EXAMPLE.sub("", said))]
     code = statement(row.location.code) if row.location is not None else ""
     words = frozenset(_WORD.findall(said))
     calls = _CALLED.findall(code)
@@ -106,6 +107,12 @@ def subjects(row: GraphBreak) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*named, *(called if named or called else calls))))[:6] or (
         (code,) if code else ()
     )
+
+
+def _plain(name: str) -> str:
+    """``aside`` of ``<function aside at 0x7f..>``: an address names nothing."""
+    found = _OBJECT.match(name)
+    return name if found is None else found[1]
 
 
 def _evidence(row: GraphBreak, resumed: tuple[str, ...]) -> list[str]:

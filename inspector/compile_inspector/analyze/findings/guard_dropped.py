@@ -111,7 +111,7 @@ def _dropped(observed: Observed, guards: list[Guard]) -> Finding:
             f"{guard.compile_id}: {guard.kind} {cut(guard.expr)}{at(guard.location)}"
             for guard in telling[:_EVIDENCE]
         ),
-        fix=_filter_fix(subjects)
+        fix=_filter_fix(telling, guards)
         if risky
         else Fix(
             None, "nothing to do while they stay as they are; leave the filter out to have them checked"
@@ -126,9 +126,14 @@ def _is_passed(guard: Guard) -> bool:
     return guard.kind in _PASSED and (guard.source or "").startswith("L[") and guard.module_path is None
 
 
-def _filter_fix(subjects: tuple[str, ...]) -> Fix:
-    kept = subjects[:_SUBJECTS]
+def _filter_fix(risky: list[Guard], dropped: list[Guard]) -> Fix:
+    """The filter without what is risky: by name, as a filter sees guards."""
+    kept = {guard.source for guard in risky}
+    others = tuple(dict.fromkeys(guard.source or "" for guard in dropped if guard.source not in kept))
+    held = tuple(name for name in others if name.startswith(("L[", "G[")))[:_SUBJECTS]
     return Fix(
-        f"options={{'guard_filter_fn': lambda guards: [kept or guard.name in {kept!r} for kept, guard in zip(your_filter(guards), guards)]}}",
-        "in torch.compile, with the filter that was used as your_filter: these guards are checked again",
+        f"options={{'guard_filter_fn': lambda guards: [guard.name not in {held!r} for guard in guards]}}",
+        "in torch.compile, in the place of the filter: every guard is checked again but those that no call changes"
+        if held
+        else "in torch.compile, in the place of the filter: every guard is checked again; or leave the filter out",
     )

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from compile_inspector.analyze.findings.changes import Change
-from compile_inspector.analyze.findings.names import cut, line
+from compile_inspector.analyze.findings.names import cut, line, listed
 from compile_inspector.analyze.findings.observed import Observed
+from compile_inspector.analyze.findings.sites import Site
 from compile_inspector.model.findings import Finding, Severity
-from compile_inspector.model.locations import Location
 from compile_inspector.model.recompiles import FailingGuard
 
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 _EVIDENCE = 8
+_WRAPPER = "/torch/_dynamo/external_utils.py"
+"""Of what has no Python code outside torch: torch compiles a function of its own around it."""
 CHEAP_NS = 1_000_000_000
 """Compile time under which a recompile that cannot come back is only a note, nanoseconds."""
 
@@ -38,7 +40,11 @@ class Group:
     @property
     def function(self) -> str:
         """Name of what was compiled."""
-        return self.observed.function(self.first.recompile.compile_id)
+        compile_id = self.first.recompile.compile_id
+        frame = self.observed.frame(compile_id)
+        if frame is not None and frame.location.file.endswith(_WRAPPER):
+            return self.observed.site(compile_id).called or "a callable"
+        return self.observed.function(compile_id)
 
     @property
     def cost_ns(self) -> int | None:
@@ -46,11 +52,24 @@ class Group:
         return self.observed.cost_ns(self.compile_ids)
 
     @property
-    def first_call(self) -> Location | None:
+    def first_site(self) -> Site:
         """The call that made the entry which did not fit; the one that recompiled where that is not known."""
-        entry = self.first.entry
-        called = None if entry is None else self.observed.called(entry.entry_id)
-        return called or self.first.recompile.trigger
+        entry, row = self.first.entry, self.first.recompile
+        if entry is not None and self.observed.called(entry.entry_id) is not None:
+            return self.observed.site(entry.entry_id)
+        return self.observed.site(row.compile_id, row.trigger)
+
+    @property
+    def last_site(self) -> Site:
+        """The call that recompiled first."""
+        row = self.first.recompile
+        return self.observed.site(row.compile_id, row.trigger)
+
+    @property
+    def named(self) -> str:
+        """The subjects, for a sentence."""
+        site = self.first_site
+        return listed(site.words(subject) for subject in self.subjects)
 
     def takes(self, change: Change) -> bool:
         """Takes in another change where the one's subjects hold the other's."""
@@ -112,9 +131,14 @@ def _told(change: Change) -> str:
     return f"{row.compile_id}{called} does not fit{entry}: {told}{f'; {rest:,} more' if rest > 0 else ''}"
 
 
-def change_words(guard: FailingGuard) -> str:
-    """``L['x'].size()[0] was 4, is 5``; the check where no values are known."""
+def change_words(guard: FailingGuard, name: str | None = None) -> str:
+    """``L['x'].size()[0] was 4, is 5``; the check where no values are known.
+
+    Args:
+        guard: That failed.
+        name: Of what it is about, Dynamo's when None.
+    """
     if guard.expected is None:
         actual = "" if guard.actual is None else f", is {cut(guard.actual, 60)}"
         return f"{cut(guard.expr)} does not hold{actual}"
-    return f"{cut(guard.source)} was {cut(guard.expected, 60)}, is {'another' if guard.actual is None else cut(guard.actual, 60)}"
+    return f"{cut(name or guard.source)} was {cut(guard.expected, 60)}, is {'another' if guard.actual is None else cut(guard.actual, 60)}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+from compile_inspector.analyze.findings.sites import Site
 from compile_inspector.model.compiles import Compile, Frame
 from compile_inspector.model.locations import Location
 from compile_inspector.model.records import Loss
@@ -92,6 +93,11 @@ class Observed:
         """The user's call that made it compile."""
         found = self.compiles.get(compile_id)
         return None if found is None else found.trigger
+
+    def site(self, compile_id: str, location: Location | None = None) -> Site:
+        """That call, read; at ``location`` where the compile is not known."""
+        found = self.compiles.get(compile_id)
+        return Site(location) if found is None else Site(found.trigger or location, found.call)
 
     def cost_ns(self, compile_ids: Iterable[str]) -> int | None:
         """Compile time of some compiles together, None where none of them is known."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
+from compile_inspector.analyze.findings.call_fixes import of_call
 from compile_inspector.analyze.findings.changes import Change
 from compile_inspector.analyze.findings.fixes import setting
 from compile_inspector.analyze.findings.guard_fixes import NO_SETTING, SOURCES, guard_fix
 from compile_inspector.analyze.findings.merging import Group, change_words, grouped, recompile_severity
-from compile_inspector.analyze.findings.names import cut, listed, often
+from compile_inspector.analyze.findings.names import cut, often
 from compile_inspector.analyze.findings.observed import Observed
+from compile_inspector.analyze.findings.sites import Site
 from compile_inspector.model.findings import Action, Finding, Fix, SetConfig
-from compile_inspector.model.locations import Location
 from compile_inspector.model.recompiles import FailingGuard
 
 _NOTES = 3
@@ -32,7 +33,7 @@ def _finding(group: Group) -> Finding:
         subjects=group.subjects,
         cause=group.first.cause,
         evidence=group.evidence(),
-        fix=fix_of(group.first.guards, group.first.recompile.trigger),
+        fix=fix_of(group.first.guards, group.last_site, group.first_site),
         count=len(group.changes),
         compile_ids=group.compile_ids,
         cost_ns=cost,
@@ -45,15 +46,22 @@ def _reason(group: Group) -> str:
         told = None if change.entry is None else change.entry.torch_reason
         return cut(told, 200) if told else "a guard failed that is not recorded"
     if len(group.subjects) == 1 and len(group.changes) == 1:
-        return change_words(change.guards[0])
-    return f"{listed(group.subjects)} changed"
+        return change_words(change.guards[0], group.named)
+    return f"{group.named} changed"
 
 
-def fix_of(guards: tuple[FailingGuard, ...], call: Location | None) -> Fix:
-    """The fixes of some failing guards together."""
+def fix_of(guards: tuple[FailingGuard, ...], site: Site, first: Site) -> Fix:
+    """The fixes of some failing guards together.
+
+    Args:
+        guards: That failed.
+        site: The call that recompiled.
+        first: The call that made the code which did not fit.
+    """
     if not guards:
         return Fix(None, "which guard failed is not recorded: record the run live")
-    fixes = list(dict.fromkeys(guard_fix(guard, call) for guard in guards))
+    of_them, others = of_call(guards, site, first)
+    fixes = list(dict.fromkeys((*of_them, *(guard_fix(guard, site) for guard in others))))
     if len(fixes) == 1:
         return fixes[0]
     sources = [
@@ -63,6 +71,7 @@ def fix_of(guards: tuple[FailingGuard, ...], call: Location | None) -> Fix:
         if isinstance(action, SetConfig) and _is_sources(action)
     ]
     together = SetConfig(SOURCES[0], SOURCES[1], repr(",".join(ast.literal_eval(one) for one in sources)))
+    fixes.sort(key=lambda fix: not any(_is_sources(action) for action in fix.actions))
     code: dict[str, None] = {}
     actions: dict[Action, None] = {}
     for fix in fixes:

@@ -13,6 +13,7 @@ from compile_inspector.analyze.findings.merging import change_words
 from compile_inspector.analyze.findings.names import line, listed, times
 from compile_inspector.analyze.findings.observed import Observed
 from compile_inspector.analyze.findings.recompile import fix_of
+from compile_inspector.analyze.findings.sites import Site
 from compile_inspector.model.compiles import Compile
 from compile_inspector.model.findings import Finding, Fix, SetConfig
 from compile_inspector.model.locations import Location
@@ -92,7 +93,7 @@ def _finding(observed: Observed, refused: Compile, leading: tuple[Change, ...]) 
         subjects=subjects,
         cause=cause,
         evidence=tuple(_evidence(refused, leading)),
-        fix=_fix(refused, leading),
+        fix=_fix(observed, refused, leading),
         count=len(leading),
         compile_ids=ids,
         cost_ns=observed.cost_ns(ids),
@@ -121,9 +122,21 @@ def _limit(refused: Compile) -> tuple[str, int] | None:
     return None if found is None else (which[1] if which else "recompile_limit", int(found[1]))
 
 
-def _fix(refused: Compile, leading: tuple[Change, ...]) -> Fix:
+def _first_site(observed: Observed, change: Change, site: Site) -> Site:
+    """The first call of all: the one that made the entry which the earliest change did not fit."""
+    return site if change.entry is None else observed.site(change.entry.entry_id, site.location)
+
+
+def _fix(observed: Observed, refused: Compile, leading: tuple[Change, ...]) -> Fix:
     last = leading[-1] if leading else None
-    own = fix_of(last.guards, _call(refused, leading)) if last is not None and last.guards else None
+    site = observed.site(refused.id, _call(refused, leading))
+    if site.call is None and last is not None:
+        site = observed.site(last.recompile.compile_id, site.location)
+    own = (
+        fix_of(last.guards, site, _first_site(observed, leading[0], site))
+        if last is not None and last.guards
+        else None
+    )
     if own is not None and own.actions:
         return own
     name, limit = _limit(refused) or ("recompile_limit", DEFAULT_LIMIT)

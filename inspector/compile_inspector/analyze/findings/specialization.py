@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -15,6 +16,9 @@ from compile_inspector.model.findings import Finding, Fix
 from compile_inspector.model.locations import Location
 from compile_inspector.model.symbols import Specialization
 
+_LAYOUT = re.compile(r"\.stride\(\)\[\d+\]$|\.storage_offset\(\)$")
+"""What follows from sizes and layout: no line of the program pins it."""
+
 
 def specialization(observed: Observed, changes: Iterable[Change]) -> list[Finding]:
     """Pinned sizes that cost compiles, then those that have cost none yet."""
@@ -25,6 +29,7 @@ def specialization(observed: Observed, changes: Iterable[Change]) -> list[Findin
         compiled = observed.compiles.get(pin.compile_id)
         if (
             not pin.sources
+            or all(_LAYOUT.search(source) for source in pin.sources)
             or _violates(compiled)
             or any((_place(pin.location), s) in told for s in pin.sources)
         ):
@@ -50,7 +55,7 @@ def _recompiled(observed: Observed, group: Group) -> Finding:
     return Finding(
         kind="specialization",
         severity=recompile_severity(cost, comes_back=True),
-        title=f"{group.function} is compiled again for each {listed(group.subjects)} ({often(len(group.changes))}): "
+        title=f"{group.function} is compiled again for each {group.named} ({often(len(group.changes))}): "
         f"a line needs its value as a number{at(group.first.cause)}",
         subjects=group.subjects,
         cause=group.first.cause,

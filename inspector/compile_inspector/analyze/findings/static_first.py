@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from compile_inspector.analyze.findings.changes import Change
 from compile_inspector.analyze.findings.fixes import mark_fix
 from compile_inspector.analyze.findings.merging import Group, grouped, recompile_severity
-from compile_inspector.analyze.findings.names import listed, often
+from compile_inspector.analyze.findings.names import often
 from compile_inspector.analyze.findings.observed import Observed
 from compile_inspector.model.findings import Finding
 
@@ -22,14 +22,14 @@ def _finding(group: Group) -> Finding:
     return Finding(
         kind="static-first",
         severity=recompile_severity(cost, comes_back=len(group.changes) > 1),
-        title=f"{group.function} was compiled again ({often(len(group.changes))}) because {listed(group.subjects)} changed: "
+        title=f"{group.function} was compiled again ({often(len(group.changes))}) because {group.named} changed: "
         "a size is a number for torch until a second one comes",
         subjects=group.subjects,
         cause=group.first.cause,
         evidence=group.evidence(),
         fix=mark_fix(
             group.subjects,
-            group.first_call,
+            group.first_site,
             what="it is dynamic from the first compile on",
         ),
         count=len(group.changes),

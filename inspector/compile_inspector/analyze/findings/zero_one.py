@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from compile_inspector.analyze.findings.changes import Change
 from compile_inspector.analyze.findings.fixes import SHAPES, mark_fix
 from compile_inspector.analyze.findings.merging import Group, grouped, recompile_severity
-from compile_inspector.analyze.findings.names import listed, often
+from compile_inspector.analyze.findings.names import often
 from compile_inspector.analyze.findings.observed import Observed, size_source
+from compile_inspector.analyze.findings.sites import Site
 from compile_inspector.model.findings import Finding, Fix, SetConfig
-from compile_inspector.model.locations import Location
 from compile_inspector.model.symbols import Dim
 
 _OBLIVIOUS = SetConfig(SHAPES, "backed_size_oblivious", "True")
@@ -33,12 +33,12 @@ def _recompiled(group: Group) -> Finding:
     return Finding(
         kind="zero-one",
         severity=recompile_severity(cost, comes_back=len(group.changes) > 1),
-        title=f"{group.function} was compiled again ({often(len(group.changes))}): {listed(group.subjects)} is 0 or 1 in one call "
+        title=f"{group.function} was compiled again ({often(len(group.changes))}): {group.named} is 0 or 1 in one call "
         "and larger in another, and torch compiles 0 and 1 as constants",
         subjects=group.subjects,
         cause=group.first.cause,
         evidence=group.evidence(),
-        fix=_fix(group.subjects, group.first_call),
+        fix=_fix(group.subjects, group.first_site),
         count=len(group.changes),
         compile_ids=group.compile_ids,
         cost_ns=cost,
@@ -54,15 +54,15 @@ def _marked(observed: Observed, dim: Dim, source: str) -> Finding:
         subjects=(source,),
         cause=dim.location,
         evidence=(f"{dim.compile_id}: {dim.why}",),
-        fix=_fix((source,), observed.called(dim.compile_id)),
+        fix=_fix((source,), observed.site(dim.compile_id)),
         compile_ids=(dim.compile_id,),
     )
 
 
-def _fix(sizes: tuple[str, ...], call: Location | None) -> Fix:
+def _fix(sizes: tuple[str, ...], site: Site) -> Fix:
     return mark_fix(
         sizes,
-        call,
+        site,
         what="one compile serves 0, 1 and every other size; or make the first call with a size of 2 or more, and pad 1 to 2",
         settings=(_OBLIVIOUS,),
     )

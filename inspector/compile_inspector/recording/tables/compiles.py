@@ -72,6 +72,7 @@ class _Reading:
             caches=tuple(f"{cache}: {outcome}" for cache, outcome in self._lookups()),
             recovered=bool(self._existing),
             missing=self._missing(status),
+            call=self._places.call(self._one),
         )
 
     @property
