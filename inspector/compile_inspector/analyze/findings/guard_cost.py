@@ -80,10 +80,19 @@ def _within(steps: tuple[str, ...], path: tuple[str, ...]) -> bool:
 
 
 def _fix(observed: Observed, row: GuardCost, warm_ns: int) -> Fix:
-    safe: list[tuple[int, GuardFilter]] = [
+    tried: list[GuardFilter] = [
+        one for one in observed.rows("guard_filters") if one.compile_id == row.compile_id
+    ]
+    if not tried:
+        return Fix(
+            None,
+            "torch's filters were not tried: that needs a call that also compiles; torch.compiler.reset(), then ci.guard_cost again",
+        )
+    # one that keeps nothing is no remedy: any other call would run code that was not made for it
+    safe = [
         (one.warm_ns, one)
-        for one in observed.rows("guard_filters")
-        if one.compile_id == row.compile_id and one.warm_ns is not None and not one.failed and one.dropped
+        for one in tried
+        if one.warm_ns is not None and not one.failed and one.dropped and one.kept
     ]
     if not safe:
         return Fix(
