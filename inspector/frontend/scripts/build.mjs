@@ -1,6 +1,7 @@
 // Builds the bundles that the Python package ships: one for anywidget, one for a page, one for progress.
 import { build } from "esbuild";
 import { fileURLToPath } from "node:url";
+import { workerText } from "./worker_text.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const out = `${root}../compile_inspector/views/static`;
@@ -14,6 +15,7 @@ const common = {
   loader: { ".css": "text" },
   logLevel: "info",
   plugins: [
+    workerText,
     {
       // The sheets are text inside the bundle, made small first.
       name: "css-text",

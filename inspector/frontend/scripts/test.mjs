@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { workerText } from "./worker_text.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const out = mkdtempSync(join(tmpdir(), "inspector-tests-"));
@@ -20,6 +21,7 @@ try {
     outdir: out,
     outExtension: { ".js": ".mjs" },
     loader: { ".css": "text" },
+    plugins: [workerText],
     logLevel: "warning",
   });
   const files = names.map((name) => join(out, name.replace(/\.ts$/, ".mjs")));

@@ -170,6 +170,11 @@ export class GraphModel {
     return this.slice("in", node);
   }
 
+  /** The inputs of all nodes: those of node n are `items` from `offsets[n]` to before `offsets[n + 1]`. */
+  get inputLists(): { readonly offsets: Uint32Array; readonly items: Uint32Array } {
+    return this.lists.get("in") as { offsets: Uint32Array; items: Uint32Array };
+  }
+
   /** The nodes that read a node, in the order of the printout, each once. */
   users(node: number): Uint32Array {
     this.readers ??= this.turned();

@@ -1,0 +1,270 @@
+// The explorer of one graph: a bar of what can be done, the canvas, the panels around it.
+
+import { h, fill, type Child } from "../dom.ts";
+import { whole } from "../format.ts";
+import { detailOf, nodeLabel } from "./labels.ts";
+import { followKeys, KEYS } from "./keyboard.ts";
+import { OVERLAYS, paintingOf, type Painting } from "./overlays.ts";
+import { followPointer } from "./pointer.ts";
+import { SEARCH_KEYS } from "./search.ts";
+import { ExplorerState, type GraphSource, type OverlayKind } from "./state.ts";
+import type { GraphModel, StageEntry } from "./model.ts";
+import { GraphCanvas } from "./view.ts";
+
+/** What stands around the canvas; each is given the state and keeps itself current until the signal is aborted. */
+export interface Panels {
+  readonly left?: (state: ExplorerState, signal: AbortSignal) => HTMLElement;
+  readonly right?: (state: ExplorerState, signal: AbortSignal) => HTMLElement;
+  readonly below?: (state: ExplorerState, signal: AbortSignal) => HTMLElement;
+  readonly legend?: (state: ExplorerState, signal: AbortSignal) => HTMLElement;
+}
+
+/** An explorer that is shown. */
+export interface Explorer {
+  readonly element: HTMLElement;
+  readonly state: ExplorerState;
+  readonly view: GraphCanvas;
+}
+
+/** Makes the explorer of a graph; everything it holds is let go when `signal` is aborted. */
+export function explorer(row: number, graph: GraphModel, source: GraphSource, panels: Panels, signal: AbortSignal): Explorer {
+  const state = new ExplorerState(row, graph, source);
+  const view = new GraphCanvas(state, signal);
+  const searchBox = h("input", { type: "search", class: "search", placeholder: "Search nodes", "aria-label": "Search nodes: words, or op:, module:, shape:, symbol:, line:", spellcheck: "false" });
+  const element = h("div", { class: "explorer" });
+  const menus = new Menus();
+  const targets = {
+    search: () => {
+      searchBox.focus();
+      searchBox.select();
+    },
+    help: () => menus.toggle("help"),
+    fullScreen: () => void fullScreen(element),
+  };
+  followPointer(view, signal);
+  followKeys(view, targets, signal);
+  announce(view, state, signal);
+  const slot = (make: ((state: ExplorerState, signal: AbortSignal) => HTMLElement) | undefined, name: string): Child => make && h("div", { class: `explorer-side ${name}` }, make(state, signal));
+  fill(
+    element,
+    bar(view, state, searchBox, menus, targets, signal),
+    h("div", { class: "explorer-body" }, slot(panels.left, "left"), h("div", { class: "explorer-stages" }, view.element), slot(panels.right, "right"), menus.element),
+    panels.legend ? panels.legend(state, signal) : legend(state, signal),
+    slot(panels.below, "below"),
+  );
+  view.element.appendChild(zoomTools(view));
+  state.on("problem", () => view.say(state.problem, state.problem !== null), signal);
+  menus.add("help", help());
+  return { element, state, view };
+}
+
+async function fullScreen(element: HTMLElement): Promise<void> {
+  try {
+    if (document.fullscreenElement) await document.exitFullscreen();
+    else await element.requestFullscreen();
+  } catch {
+    element.classList.toggle("tall");
+  }
+}
+
+function bar(view: GraphCanvas, state: ExplorerState, searchBox: HTMLInputElement, menus: Menus, targets: { search(): void; help(): void; fullScreen(): void }, signal: AbortSignal): HTMLElement {
+  return h(
+    "div",
+    { class: "explorer-bar", role: "toolbar", "aria-label": "Graph" },
+    stageChoice(state, signal),
+    searching(state, searchBox, view, signal),
+    overlayChoice(state, signal),
+    h(
+      "span",
+      { class: "group push" },
+      tool("Open everything (e)", "Expand all", () => state.expandAll()),
+      tool("Fold as at first (c)", "Fold", () => state.collapseAll()),
+      tool("Fit all on the screen (0)", "Fit", () => view.fit()),
+      menus.button("help", "Keys and search words (?)", "?"),
+      tool("As large as the window (w)", "⤢", targets.fullScreen),
+    ),
+  );
+}
+
+function tool(title: string, word: string, act: () => void): HTMLButtonElement {
+  return h("button", { type: "button", class: "tool", title, "aria-label": title, onclick: act }, word);
+}
+
+function zoomTools(view: GraphCanvas): HTMLElement {
+  return h(
+    "div",
+    { class: "zoom-tools", role: "group", "aria-label": "Zoom" },
+    tool("Zoom in (+)", "+", () => view.camera.zoom(1.3)),
+    tool("Zoom out (−)", "−", () => view.camera.zoom(0.77)),
+    tool("Natural size, from the top (1)", "1:1", () => view.home()),
+  );
+}
+
+/** Which graph of the session is shown. */
+function stageChoice(state: ExplorerState, signal: AbortSignal): Child {
+  const compile = h("select", { "aria-label": "Compile", onchange: () => pick(stagesOf(compile.value)[0]) });
+  const stage = h("select", { "aria-label": "Stage", onchange: () => void state.showStage(Number(stage.value)) });
+  const stagesOf = (id: string): StageEntry[] => state.graph.stages.filter((entry) => entry.compile_id === id);
+  const pick = (entry: StageEntry | undefined): void => {
+    const same = stagesOf(compile.value).find((other) => other.stage === state.graph.stage) ?? entry;
+    if (same) void state.showStage(same.row);
+  };
+  const update = (): void => {
+    const ids = [...new Set(state.graph.stages.map((entry) => entry.compile_id))];
+    fill(compile, ...ids.map((id) => h("option", { value: id, selected: id === state.graph.compileId }, id)));
+    const entries = stagesOf(state.graph.compileId);
+    fill(stage, ...entries.map((entry) => h("option", { value: entry.row, selected: entry.row === state.row }, stageWords(entry, entries))));
+  };
+  state.on("graph", update, signal);
+  update();
+  return h("span", { class: "group" }, compile, stage);
+}
+
+function stageWords(entry: StageEntry, entries: readonly StageEntry[]): string {
+  const alone = entries.filter(({ stage }) => stage === entry.stage).length === 1;
+  return `${entry.stage.replace("_", "-")}${alone ? "" : ` (${entry.name})`}`;
+}
+
+function searching(state: ExplorerState, box: HTMLInputElement, view: GraphCanvas, signal: AbortSignal): Child {
+  const tally = h("span", { class: "tally", role: "status" });
+  let waiting: ReturnType<typeof setTimeout> | undefined;
+  box.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => state.search(box.value), 40);
+  }, { signal });
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") {
+      if (state.query !== box.value) state.search(box.value);
+      state.nextMatch(event.shiftKey ? -1 : 1);
+    } else if (event.key === "Escape") {
+      box.value = "";
+      state.search("");
+      view.canvas.focus();
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }, { signal });
+  const update = (): void => {
+    if (box.value !== state.query && document.activeElement !== box) box.value = state.query;
+    const at = state.matches.indexOf(state.selection[0] ?? -1);
+    tally.textContent = state.query.trim() === "" ? "" : state.matches.length === 0 ? "none" : at >= 0 ? `${whole(at + 1)} of ${whole(state.matches.length)}` : whole(state.matches.length);
+  };
+  state.on("matches", update, signal);
+  state.on("selection", update, signal);
+  return h("span", { class: "group" }, box, tool("Previous match (p)", "‹", () => state.nextMatch(-1)), tool("Next match (n)", "›", () => state.nextMatch(1)), tally);
+}
+
+/** What the graph is coloured by. */
+function overlayChoice(state: ExplorerState, signal: AbortSignal): Child {
+  const kind = h("select", { "aria-label": "Colour", onchange: () => state.setOverlay(kind.value as OverlayKind) });
+  const argument = h("select", { "aria-label": "Which", onchange: () => state.setOverlay(state.overlay.kind, argument.value || null) });
+  const update = (): void => {
+    fill(kind, ...OVERLAYS.filter((overlay) => overlay.kind !== "changed" || state.compare).map((overlay) => h("option", { value: overlay.kind, selected: overlay.kind === state.overlay.kind }, overlay.title)));
+    const names = state.overlay.kind === "symbol" ? state.graph.symbols : state.overlay.kind === "kernels" ? state.graph.kernels : [];
+    argument.hidden = names.length === 0;
+    fill(argument, h("option", { value: "" }, "all"), ...names.map((name) => h("option", { value: name, selected: name === state.overlay.argument }, name)));
+  };
+  for (const event of ["graph", "overlay", "compare"] as const) state.on(event, update, signal);
+  update();
+  return h("label", { class: "group" }, "Colour ", kind, argument);
+}
+
+/** The categories of the overlay; each selects its nodes. */
+function legend(state: ExplorerState, signal: AbortSignal): HTMLElement {
+  const element = h("div", { class: "explorer-legend", role: "group", "aria-label": "Legend" });
+  const update = (): void => {
+    const painting = paintingOf(state.graph, state.overlay, state.compare);
+    const shown = painting.categories.filter(({ count }) => count > 0);
+    fill(element, painting.note, ...shown.slice(0, 30).map((category) => legendKey(state, painting, painting.categories.indexOf(category))), shown.length > 30 && `and ${whole(shown.length - 30)} more`);
+  };
+  for (const event of ["graph", "overlay", "compare"] as const) state.on(event, update, signal);
+  update();
+  return element;
+}
+
+function legendKey(state: ExplorerState, painting: Painting, at: number): HTMLElement {
+  const category = painting.categories[at];
+  const swatch = h("span", { class: "swatch", "aria-hidden": "true" }, category?.sign ?? "");
+  swatch.style.background = `var(${category?.colour ?? "--line"})`;
+  const pick = (): void => state.select([...painting.of.keys()].filter((node) => painting.of[node] === at && !state.graph.hidden[node]));
+  return h("button", { type: "button", class: "legend-key", title: `Pick these nodes`, onclick: pick }, swatch, `${category?.label ?? ""} ${whole(category?.count ?? 0)}`);
+}
+
+/** Tells readers who do not see the canvas what is picked, and names the canvas by what it shows. */
+function announce(view: GraphCanvas, state: ExplorerState, signal: AbortSignal): void {
+  const live = h("div", { class: "unseen", role: "status", "aria-live": "polite" });
+  view.element.appendChild(live);
+  const title = (): void => {
+    const { graph } = state;
+    view.canvas.setAttribute("aria-label", `Graph of compile ${graph.compileId}, ${graph.stage}: ${whole(graph.count)} nodes. Arrow keys go along the edges, question mark for all keys.`);
+  };
+  const say = (): void => void (live.textContent = described(state));
+  state.on("selection", say, signal);
+  state.on("graph", title, signal);
+  title();
+}
+
+/** What is picked, in a sentence. */
+export function described(state: ExplorerState): string {
+  const { graph, tree, selection, selectedGroup } = state;
+  if (selectedGroup !== null) {
+    const container = tree.at(selectedGroup) ?? 0;
+    return `Group ${selectedGroup}, ${tree.className(container) ?? "no class"}, ${whole(tree.nodeCount[container] as number)} nodes, ${state.expanded.has(selectedGroup) ? "open" : "closed"}`;
+  }
+  const [node] = selection;
+  if (node === undefined) return "Nothing is picked";
+  const { lead, word, tail } = nodeLabel(graph, node);
+  const more = selection.length > 1 ? ` and ${whole(selection.length - 1)} more` : "";
+  return `${graph.text("name", node) ?? ""}: ${lead}${word}${tail} ${detailOf(graph, node)}, ${whole(graph.inputs(node).length)} inputs, ${whole(graph.users(node).length)} users${more}`;
+}
+
+function help(): HTMLElement {
+  return h(
+    "div",
+    {},
+    h("h3", {}, "Keys, with the graph focused"),
+    h("table", {}, ...KEYS.map(({ keys, what }) => h("tr", {}, h("td", {}, ...keys.flatMap((key) => [h("kbd", {}, key), " "])), h("td", {}, what)))),
+    h("h3", {}, "Search"),
+    h("p", { class: "dim" }, "All words must be there, anywhere in a node; a key before a colon says where."),
+    h("table", {}, ...SEARCH_KEYS.map(({ example, what }) => h("tr", {}, h("td", {}, h("code", {}, example)), h("td", {}, what)))),
+    h("h3", {}, "Pointer"),
+    h("p", { class: "dim" }, "Drag to move, Ctrl with the wheel or two fingers to zoom, double click opens a group. The plain wheel moves the graph once it is focused."),
+  );
+}
+
+/** Panels that open over the canvas, one at a time. */
+class Menus {
+  readonly element = h("div", { class: "explorer-menu", hidden: true });
+  private readonly made = new Map<string, HTMLElement>();
+  private readonly buttons = new Map<string, HTMLButtonElement>();
+  private open: string | null = null;
+
+  constructor() {
+    this.element.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || this.open === null) return;
+      const back = this.buttons.get(this.open);
+      this.toggle(this.open);
+      back?.focus();
+      event.stopPropagation();
+    });
+  }
+
+  add(name: string, content: HTMLElement): void {
+    this.made.set(name, content);
+  }
+
+  button(name: string, title: string, word: string): HTMLButtonElement {
+    const button = tool(title, word, () => this.toggle(name));
+    button.setAttribute("aria-expanded", "false");
+    this.buttons.set(name, button);
+    return button;
+  }
+
+  toggle(name: string): void {
+    this.open = this.open === name ? null : name;
+    this.element.hidden = this.open === null;
+    const content = this.open === null ? undefined : this.made.get(this.open);
+    fill(this.element, content);
+    for (const [key, button] of this.buttons) button.setAttribute("aria-expanded", String(key === this.open));
+  }
+}

@@ -1,0 +1,110 @@
+// Lays out what is visible: at once where it is little, else in a worker, else, where none may run, on the page's thread in slices.
+
+import { drive, finish } from "./drive.ts";
+import { fold } from "./fold.ts";
+import { Layouts, type LayoutInput, type Scene } from "./layout.ts";
+import workerSource from "./worker.ts?text";
+import type { FromWorker, ToWorker } from "./worker.ts";
+
+/** Boxes that are laid out at once: some milliseconds of work. */
+const AT_ONCE = 500;
+const SLICE_MS = 16;
+
+type Done = (scene: Scene) => void;
+type Failed = (message: string) => void;
+
+/** The layouts of one graph. */
+export class Layouter {
+  private readonly layouts: Layouts;
+  private worker: Worker | null = null;
+  private tier: "untried" | "worker" | "page" = "untried";
+  private id = 0;
+  private pending: { id: number; open: Uint8Array; showHidden: boolean; done: Done; failed: Failed } | null = null;
+
+  constructor(
+    private readonly input: LayoutInput,
+    private readonly signal: AbortSignal,
+  ) {
+    this.layouts = new Layouts(input);
+    signal.addEventListener("abort", () => this.stop(), { once: true });
+  }
+
+  /** Calls `done` with what is visible; only for the newest wish, and at once where that takes a moment only. */
+  layout(open: Uint8Array, showHidden: boolean, done: Done, failed: Failed): void {
+    const id = (this.id += 1);
+    this.pending = null;
+    if (fold(this.input, open, showHidden).count <= AT_ONCE) {
+      done(finish(this.layouts.compute(open, showHidden)));
+      return;
+    }
+    this.pending = { id, open, showHidden, done, failed };
+    if (this.tier === "untried") this.start(["blob", "data"]);
+    if (this.tier === "page") this.onPage();
+    else this.ask();
+  }
+
+  private ask(): void {
+    if (!this.pending || !this.worker) return;
+    const { id, open, showHidden } = this.pending;
+    this.worker.postMessage({ type: "layout", id, open, showHidden } satisfies ToWorker);
+  }
+
+  private onPage(): void {
+    if (!this.pending) return;
+    const { id, open, showHidden, done, failed } = this.pending;
+    drive(
+      this.layouts.compute(open, showHidden),
+      SLICE_MS,
+      () => this.id !== id || this.signal.aborted,
+      done,
+      (error) => failed(String(error)),
+    );
+  }
+
+  /** Starts a worker from the first kind of address that is allowed here. */
+  private start(kinds: readonly ("blob" | "data")[]): void {
+    const [kind, ...others] = kinds;
+    if (kind === undefined || typeof Worker === "undefined") {
+      this.tier = "page";
+      return;
+    }
+    this.tier = "worker";
+    const address = kind === "blob" ? URL.createObjectURL(new Blob([workerSource], { type: "text/javascript" })) : `data:text/javascript;charset=utf-8,${encodeURIComponent(workerSource)}`;
+    const next = (): void => {
+      this.stop();
+      this.start(others);
+      if (this.tier === "page") this.onPage();
+      else this.ask();
+    };
+    let worker: Worker;
+    try {
+      worker = new Worker(address);
+    } catch {
+      return next();
+    }
+    let alive = false;
+    worker.onerror = (event) => {
+      event.preventDefault();
+      if (!alive || this.worker === worker) next();
+    };
+    worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+      alive = true;
+      if (data.type === "ready") {
+        if (kind === "blob") URL.revokeObjectURL(address);
+        return;
+      }
+      if (data.id !== this.pending?.id) return;
+      const { done, failed } = this.pending;
+      this.pending = null;
+      if (data.type === "scene") done(data.scene);
+      else failed(data.message);
+    };
+    this.worker = worker;
+    worker.postMessage({ type: "graph", input: this.input } satisfies ToWorker);
+  }
+
+  private stop(): void {
+    this.worker?.terminate();
+    this.worker = null;
+  }
+}

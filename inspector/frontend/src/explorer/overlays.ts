@@ -1,0 +1,194 @@
+// What the graph is coloured by: for each overlay the categories with their colours and signs, and the category of each node.
+
+import { FAMILIES, familiesOf } from "./families.ts";
+import { shortDtype } from "./labels.ts";
+import type { GraphModel } from "./model.ts";
+import type { Comparison, Overlay, OverlayKind } from "./state.ts";
+
+/** One colour of an overlay. `colour` is the name of a variable of the style sheet; `sign` stands on the box besides it. */
+export interface Category {
+  readonly key: string;
+  readonly label: string;
+  readonly sign: string;
+  readonly colour: string;
+  /** How many nodes have it. */
+  readonly count: number;
+}
+
+/** An overlay on a graph: `of[node]` is the index of its category, -1 for a node that has none. */
+export interface Painting {
+  readonly kind: OverlayKind;
+  readonly title: string;
+  readonly categories: readonly Category[];
+  readonly of: Int16Array;
+  /** Why there is nothing to see, or what is left out; null where all is said. */
+  readonly note: string | null;
+}
+
+export const OVERLAYS: readonly { kind: OverlayKind; title: string; needs: string | null }[] = [
+  { kind: "family", title: "Kind of operator", needs: null },
+  { kind: "dtype", title: "Dtype", needs: null },
+  { kind: "device", title: "Device", needs: null },
+  { kind: "symbol", title: "Symbols", needs: "symbol" },
+  { kind: "dims", title: "Dynamic dimensions", needs: null },
+  { kind: "guards", title: "Guards", needs: null },
+  { kind: "memory", title: "Memory of outputs", needs: null },
+  { kind: "kernels", title: "Fused kernels", needs: "kernel" },
+  { kind: "partition", title: "Partitions", needs: null },
+  { kind: "changed", title: "What changed", needs: null },
+];
+
+const SERIES = 12;
+const KINDS_SHOWN = 400;
+
+/** What an overlay shows on a graph. */
+export function paintingOf(graph: GraphModel, overlay: Overlay, compare: Comparison | null): Painting {
+  const title = OVERLAYS.find(({ kind }) => kind === overlay.kind)?.title ?? overlay.kind;
+  switch (overlay.kind) {
+    case "family":
+      return fixed(graph, overlay.kind, title, FAMILIES.map(({ key, label, sign }) => ({ key, label, sign, colour: `--op-${key}` })), familiesOf(graph));
+    case "dtype":
+      return distinct(graph, overlay.kind, title, (node) => (graph.text("shape", node) === null ? null : graph.text("dtype", node)), shortDtype, "No node of this graph has a dtype.");
+    case "device":
+      return distinct(graph, overlay.kind, title, (node) => graph.text("device", node), (device) => device, "No node of this graph names its device.");
+    case "partition":
+      return distinct(graph, overlay.kind, title, (node) => ((graph.partition[node] as number) < 0 ? null : String(graph.partition[node])), (word) => `p${word}`, "This graph was not partitioned.", (word) => `Partition ${word}`);
+    case "kernels":
+      return kernels(graph, title, overlay.argument);
+    case "symbol":
+      return symbols(graph, title, overlay.argument);
+    case "guards":
+      return guards(graph, title);
+    case "dims":
+      return dimensions(graph, title);
+    case "memory":
+      return memory(graph, title);
+    case "changed":
+      return changes(graph, title, compare);
+  }
+}
+
+type Kind = Omit<Category, "count">;
+
+function fixed(graph: GraphModel, kind: OverlayKind, title: string, kinds: readonly Kind[], of: ArrayLike<number>, note: string | null = null): Painting {
+  const counts = new Uint32Array(kinds.length);
+  const found = Int16Array.from(of);
+  for (let node = 0; node < graph.count; node += 1) {
+    const at = found[node] as number;
+    if (at >= 0 && !graph.hidden[node]) counts[at] = (counts[at] as number) + 1;
+  }
+  return { kind, title, categories: kinds.map((each, at) => ({ ...each, count: counts[at] as number })), of: found, note: counts.some((count) => count > 0) ? null : note };
+}
+
+/** A category for each word that nodes say, the commonest first. */
+function distinct(graph: GraphModel, kind: OverlayKind, title: string, word: (node: number) => string | null, sign: (word: string) => string, none: string, label: (word: string) => string = (said) => said): Painting {
+  const counts = new Map<string, number>();
+  for (let node = 0; node < graph.count; node += 1) {
+    const said = word(node);
+    if (said !== null && said !== "") counts.set(said, (counts.get(said) ?? 0) + (graph.hidden[node] ? 0 : 1));
+  }
+  const words = [...counts.keys()].sort((a, b) => (counts.get(b) as number) - (counts.get(a) as number) || a.localeCompare(b, "en", { numeric: true })).slice(0, KINDS_SHOWN);
+  const index = new Map(words.map((said, at) => [said, at]));
+  const kinds = words.map((said, at) => ({ key: said, label: label(said), sign: sign(said), colour: `--series-${at % SERIES}` }));
+  return fixed(graph, kind, title, kinds, Array.from({ length: graph.count }, (_, node) => index.get(word(node) ?? "") ?? -1), none);
+}
+
+function kernels(graph: GraphModel, title: string, picked: string | null): Painting {
+  if (graph.kernels.length === 0) return fixed(graph, "kernels", title, [], new Int16Array(graph.count).fill(-1), "No kernel is known for this graph: record with provenance=True and backend=\"inductor\", and look at a stage that Inductor lowers.");
+  const only = picked === null ? -1 : graph.kernels.indexOf(picked);
+  const shown = only >= 0 ? [only] : [...graph.kernels.keys()].slice(0, KINDS_SHOWN);
+  const kinds = shown.map((kernel) => ({ key: graph.kernels[kernel] as string, label: graph.kernels[kernel] as string, sign: `k${kernel}`, colour: `--series-${kernel % SERIES}` }));
+  const at = new Map(shown.map((kernel, place) => [kernel, place]));
+  const of = Array.from({ length: graph.count }, (_, node) => {
+    for (const kernel of graph.kernelsOf(node)) if (at.has(kernel)) return at.get(kernel) as number;
+    return -1;
+  });
+  return fixed(graph, "kernels", title, kinds, of);
+}
+
+function symbols(graph: GraphModel, title: string, picked: string | null): Painting {
+  if (graph.symbols.length === 0) return fixed(graph, "symbol", title, [], new Int16Array(graph.count).fill(-1), "No size of this graph is a symbol: all of them are constants.");
+  if (picked !== null && graph.symbols.includes(picked)) {
+    const symbol = graph.symbols.indexOf(picked);
+    const kinds: Kind[] = [
+      { key: "born", label: `${picked} comes in`, sign: "▽", colour: "--series-2" },
+      { key: "holds", label: `${picked} in shape or stride`, sign: picked, colour: "--series-0" },
+      { key: "computes", label: `computes with ${picked}`, sign: "=", colour: "--series-1" },
+      { key: "guarded", label: `${picked} is guarded here`, sign: "!", colour: "--series-8" },
+    ];
+    const of = Array.from({ length: graph.count }, (_, node) => {
+      if (!graph.symbolsOf(node).includes(symbol)) return -1;
+      if (graph.op[node] === 0) return 0;
+      if (graph.guardsOf(node).length > 0) return 3;
+      return graph.text("shape", node) === null ? 2 : 1;
+    });
+    return fixed(graph, "symbol", `${title}: ${picked}`, kinds, of);
+  }
+  const kinds: Kind[] = graph.symbols.slice(0, KINDS_SHOWN).map((symbol, at) => ({ key: symbol, label: symbol, sign: symbol, colour: `--series-${at % SERIES}` }));
+  kinds.push({ key: "several", label: "several symbols", sign: "+", colour: "--dim" });
+  const of = Array.from({ length: graph.count }, (_, node) => {
+    const held = graph.symbolsOf(node);
+    return held.length === 0 ? -1 : held.length > 1 ? kinds.length - 1 : (held[0] as number) < kinds.length - 1 ? (held[0] as number) : -1;
+  });
+  return fixed(graph, "symbol", title, kinds, of);
+}
+
+function guards(graph: GraphModel, title: string): Painting {
+  const kinds: Kind[] = [
+    { key: "one", label: "1 guard", sign: "1", colour: "--series-7" },
+    { key: "some", label: "2 to 9 guards", sign: "2+", colour: "--series-6" },
+    { key: "many", label: "10 guards or more", sign: "10+", colour: "--series-8" },
+  ];
+  const of = Array.from({ length: graph.count }, (_, node) => {
+    const count = graph.guardsOf(node).length;
+    return count === 0 ? -1 : count === 1 ? 0 : count < 10 ? 1 : 2;
+  });
+  return fixed(graph, "guards", title, kinds, of, "No guard names what a node of this graph stands for.");
+}
+
+function dimensions(graph: GraphModel, title: string): Painting {
+  const kinds: Kind[] = [
+    { key: "static", label: "all sizes constant", sign: "=", colour: "--series-7" },
+    { key: "dynamic", label: "a size is a symbol", sign: "s", colour: "--series-2" },
+    { key: "unbacked", label: "a size depends on data (unbacked)", sign: "u", colour: "--series-1" },
+  ];
+  const unbacked = graph.symbols.map((symbol) => /^z?u(f)?\d/.test(symbol));
+  const of = Array.from({ length: graph.count }, (_, node) => {
+    if (graph.text("shape", node) === null && graph.symbolsOf(node).length === 0) return -1;
+    const held = graph.symbolsOf(node);
+    return held.length === 0 ? 0 : held.some((symbol) => unbacked[symbol]) ? 2 : 1;
+  });
+  return fixed(graph, "dims", title, kinds, of, "No node of this graph has a shape.");
+}
+
+const SIZES: readonly [number, string, string][] = [
+  [1024, "under 1 KiB", "B"],
+  [1024 ** 2, "under 1 MiB", "K"],
+  [32 * 1024 ** 2, "under 32 MiB", "M"],
+  [256 * 1024 ** 2, "under 256 MiB", "M+"],
+  [1024 ** 3, "under 1 GiB", "M!"],
+  [Infinity, "1 GiB or more", "G"],
+];
+
+function memory(graph: GraphModel, title: string): Painting {
+  const kinds = SIZES.map(([, label, sign], at) => ({ key: sign, label, sign, colour: `--heat-${at}` }));
+  const of = Array.from(graph.bytes, (bytes) => (Number.isNaN(bytes) ? -1 : SIZES.findIndex(([below]) => bytes < below)));
+  return fixed(graph, "memory", title, kinds, of, "No size of an output is known.");
+}
+
+function changes(graph: GraphModel, title: string, compare: Comparison | null): Painting {
+  const kinds: Kind[] = [
+    { key: "added", label: "added", sign: "+", colour: "--good" },
+    { key: "removed", label: "removed", sign: "−", colour: "--bad" },
+    { key: "changed", label: "changed", sign: "~", colour: "--changed" },
+    { key: "same", label: "the same", sign: "", colour: "--op-view" },
+  ];
+  if (!compare) return fixed(graph, "changed", title, kinds, new Int16Array(graph.count).fill(-1), "Choose what to hold this graph against.");
+  const left = graph === compare.graph;
+  const of = new Int16Array(graph.count).fill(3);
+  for (const { kind, left: was, right: is } of compare.differences) {
+    const node = left ? was : is;
+    if (node !== null && node < of.length) of[node] = kind === "added" ? 0 : kind === "removed" ? 1 : 2;
+  }
+  return fixed(graph, "changed", title, kinds, of);
+}

@@ -1,0 +1,391 @@
+// One canvas with one graph: its layout, its camera, what the pointer does, and what a reader without eyes hears of it.
+
+import { h } from "../dom.ts";
+import { Camera } from "./camera.ts";
+import { fontsOf, layoutInput, Ruler } from "./labels.ts";
+import { Layouter } from "./layouter.ts";
+import type { Scene } from "./layout.ts";
+import { Minimap } from "./minimap.ts";
+import { paintingOf } from "./overlays.ts";
+import { paint } from "./paint.ts";
+import { Palette } from "./palette.ts";
+import { framesAt, hit, NODE, NO_MARKS, OPEN, Picture, type Hit, type Marks } from "./picture.ts";
+import type { ExplorerState } from "./state.ts";
+
+/** Below this scale a reader sees colours only; a graph opens no smaller. */
+const READABLE = 0.55;
+
+/** How long the parts of the last change took, milliseconds; kept for measurements. */
+export interface Timing {
+  layout_ms: number;
+  frame_ms: number;
+  frames: number;
+}
+
+/** A canvas that shows the graph of a state. */
+export class GraphCanvas {
+  readonly element: HTMLElement;
+  readonly canvas = h("canvas", { class: "canvas", tabindex: 0, role: "application" });
+  readonly camera = new Camera(() => this.request());
+  readonly timing: Timing = { layout_ms: 0, frame_ms: 0, frames: 0 };
+  picture: Picture | null = null;
+  private readonly context: CanvasRenderingContext2D;
+  private readonly minimap: Minimap;
+  private readonly note = h("div", { class: "stage-note", hidden: true, role: "status" });
+  private readonly trail = h("div", { class: "stage-title", "aria-hidden": "true", hidden: true });
+  private readonly ruler: Ruler;
+  private layouter: Layouter | null = null;
+  private graphGone = new AbortController();
+  private palette: Palette;
+  private marks: Marks = NO_MARKS;
+  private asked = 0;
+  private sized = false;
+  private placed = false;
+  private anchor: Anchor | null = null;
+  private waitingReveal = -1;
+  /** Called after each change of the camera. */
+  moved: (() => void) | null = null;
+  /** Called when the first picture has been painted. */
+  painted: (() => void) | null = null;
+
+  constructor(
+    readonly state: ExplorerState,
+    private readonly signal: AbortSignal,
+    title: string | null = null,
+  ) {
+    const context = this.canvas.getContext("2d");
+    if (!context) throw new Error("this browser has no canvas to draw on");
+    this.context = context;
+    this.minimap = new Minimap(this.camera, signal);
+    this.element = h("div", { class: "explorer-stage" }, this.canvas, this.trail, title !== null && h("div", { class: "stage-title which" }, title), this.note, this.minimap.element);
+    this.palette = new Palette(this.canvas, context);
+    this.ruler = new Ruler((text, font) => {
+      context.font = font;
+      return context.measureText(text).width;
+    });
+    this.listen();
+  }
+
+  /** What is on the screen as it should be exported: the picture, or null before the first layout. */
+  get ratio(): number {
+    return Math.min(globalThis.devicePixelRatio || 1, 3);
+  }
+
+  /** Shows all of the graph. */
+  fit(smooth = true): void {
+    const scene = this.picture?.scene;
+    if (scene) this.camera.show(worldOf(scene), { most: 1.1, smooth: smooth && !this.calm });
+  }
+
+  /** Shows the graph at a size that can be read, from its top. */
+  home(smooth = true): void {
+    const scene = this.picture?.scene;
+    if (scene) this.camera.show(worldOf(scene), { most: 1.05, least: READABLE, smooth: smooth && !this.calm, align: "top" });
+  }
+
+  /** Colours anew: the theme or the overlay changed. */
+  recolour(): void {
+    this.palette = new Palette(this.canvas, this.context);
+    if (this.picture) this.take(this.picture.scene);
+  }
+
+  /** The box that shows a node: its own, or the closed container that holds it; -1 for a hidden node. */
+  boxOf(node: number): number {
+    return this.picture?.scene.leafOf[node] ?? -1;
+  }
+
+  /** The box of a container, -1 where it is not visible. */
+  boxOfContainer(path: string): number {
+    const scene = this.picture?.scene;
+    const container = this.state.tree.at(path);
+    if (!scene || container === undefined) return -1;
+    for (let box = 1; box < scene.count; box += 1) if (scene.kind[box] !== NODE && scene.ref[box] === container) return box;
+    return -1;
+  }
+
+  /** What is under a place of the canvas. */
+  hitAt(x: number, y: number): Hit | null {
+    if (!this.picture) return null;
+    const at = this.camera.toWorld(x, y);
+    return hit(this.picture.scene, at.x, at.y, this.camera.scale);
+  }
+
+  /** Keeps a box where it is on the screen while the next layout takes its place. */
+  hold(path: string): void {
+    const box = this.boxOfContainer(path);
+    const scene = this.picture?.scene;
+    if (box > 0 && scene) this.anchor = { find: () => this.boxOfContainer(path), x: middleOf(scene, box), y: scene.y[box] as number };
+  }
+
+  /** What stays where it is when the layout changes: what is picked, if it is on the screen, else what is in the middle of it. */
+  private anchors(scene: Scene): Anchor[] {
+    const { tree, selection, selectedGroup } = this.state;
+    const { camera } = this;
+    const picked = selectedGroup !== null ? this.boxOfContainer(selectedGroup) : selection[0] !== undefined ? (scene.leafOf[selection[0]] as number) : -1;
+    const seen = picked > 0 && this.onScreen(scene, picked) ? picked : -1;
+    const middle = this.hitAt(camera.width / 2, camera.height / 2)?.box ?? this.hitAt(camera.width / 2, 60)?.box ?? -1;
+    const found: Anchor[] = [];
+    for (const start of [seen, middle]) {
+      for (let box = start; box > 0; box = scene.parent[box] as number) {
+        const ref = scene.ref[box] as number;
+        const [x, y] = [middleOf(scene, box), scene.y[box] as number];
+        if (scene.kind[box] !== NODE) found.push({ find: () => this.boxOfContainer(tree.path(ref)), x, y });
+        else found.push({ find: () => (this.picture?.scene.kind[this.boxOf(ref)] === NODE ? this.boxOf(ref) : -1), x, y });
+      }
+    }
+    return found;
+  }
+
+  private onScreen(scene: Scene, box: number): boolean {
+    const { view } = this.camera;
+    const x = (scene.x[box] as number) + (scene.width[box] as number) / 2;
+    const y = scene.y[box] as number;
+    return x >= view.x && x <= view.x + view.width && y >= view.y && y <= view.y + view.height;
+  }
+
+  /** Brings a box into sight. */
+  bring(box: number): void {
+    const scene = this.picture?.scene;
+    if (!scene || box < 0) return;
+    this.camera.bring(
+      { x: scene.x[box] as number, y: scene.y[box] as number, width: scene.width[box] as number, height: scene.height[box] as number },
+      { smooth: !this.calm, readable: Math.min(READABLE + 0.1, 0.65) },
+    );
+  }
+
+  say(text: string | null, problem = false): void {
+    this.note.hidden = text === null;
+    this.note.classList.toggle("problem", problem);
+    this.note.textContent = text ?? "";
+  }
+
+  get calm(): boolean {
+    return matchMedia("(prefers-reduced-motion: reduce)").matches;
+  }
+
+  private listen(): void {
+    const { state, signal } = this;
+    const observer = new ResizeObserver(() => this.resized());
+    observer.observe(this.element);
+    signal.addEventListener("abort", () => {
+      observer.disconnect();
+      this.graphGone.abort();
+      if (this.asked) cancelAnimationFrame(this.asked);
+    });
+    state.on("graph", () => {
+      this.placed = false;
+      this.layouter = null;
+      this.layout();
+    }, signal);
+    state.on("expanded", () => this.layout(), signal);
+    state.on("selection", () => this.mark(), signal);
+    state.on("hover", () => this.mark(), signal);
+    state.on("matches", () => this.mark(), signal);
+    state.on("overlay", () => this.recolour(), signal);
+    state.on("compare", () => this.recolour(), signal);
+    state.on("reveal", () => this.reveal(), signal);
+    for (const query of ["(forced-colors: active)", "(prefers-color-scheme: dark)"]) matchMedia(query).addEventListener("change", () => this.recolour(), { signal });
+  }
+
+  private newLayouter(): Layouter {
+    this.graphGone.abort();
+    this.graphGone = new AbortController();
+    return new Layouter(layoutInput(this.state.tree, this.ruler, fontsOf(this.palette.family)), this.graphGone.signal);
+  }
+
+  private resized(): void {
+    const { clientWidth, clientHeight } = this.element;
+    if (clientWidth === 0 || clientHeight === 0) return;
+    this.canvas.width = Math.round(clientWidth * this.ratio);
+    this.canvas.height = Math.round(clientHeight * this.ratio);
+    const first = !this.sized;
+    this.sized = true;
+    if (first) this.followRoot();
+    this.camera.resize(clientWidth, clientHeight);
+    if (first) this.layout();
+    else this.draw();
+  }
+
+  /** Colours anew when the theme of what holds the canvas changes. */
+  private followRoot(): void {
+    const root = this.element.closest("[data-theme]");
+    if (!root) return;
+    const observer = new MutationObserver(() => this.recolour());
+    observer.observe(root, { attributes: true, attributeFilter: ["data-theme"] });
+    this.signal.addEventListener("abort", () => observer.disconnect());
+    this.palette = new Palette(this.canvas, this.context);
+  }
+
+  private layout(): void {
+    if (!this.sized || this.signal.aborted) return;
+    const { state } = this;
+    const { tree } = state;
+    const open = Uint8Array.from({ length: tree.count }, (_, container) => Number(container === 0 || state.expanded.has(tree.path(container))));
+    const start = performance.now();
+    let waiting = setTimeout(() => this.say("Laying out…"), 250);
+    const over = (): void => {
+      clearTimeout(waiting);
+      waiting = setTimeout(() => undefined);
+      this.timing.layout_ms = performance.now() - start;
+      this.say(this.state.graph.count === 0 ? "This graph has no nodes." : this.state.graph.problem);
+    };
+    this.layouter ??= this.newLayouter();
+    this.layouter.layout(
+      open,
+      state.showHidden,
+      (scene) => {
+        if (this.signal.aborted || state.tree !== tree) return clearTimeout(waiting);
+        over();
+        this.take(scene);
+      },
+      (message) => {
+        over();
+        this.say(`The graph could not be laid out: ${message}`, true);
+      },
+    );
+  }
+
+  private take(scene: Scene): void {
+    const { state } = this;
+    const before = this.picture?.scene;
+    const changed = before !== scene;
+    const anchors = changed && before && this.placed ? [...(this.anchor ? [this.anchor] : []), ...this.anchors(before)] : [];
+    this.picture = new Picture(scene, state.tree, this.palette, paintingOf(state.graph, state.overlay, state.compare), this.ruler);
+    if (changed) this.settle(scene, anchors);
+    this.minimap.render(this.picture, this.ratio);
+    this.mark();
+    if (this.waitingReveal >= 0) this.reveal();
+  }
+
+  private settle(scene: Scene, anchors: readonly Anchor[]): void {
+    this.anchor = null;
+    if (!this.placed) {
+      this.placed = true;
+      this.home(false);
+      return;
+    }
+    for (const { find, x, y } of anchors) {
+      const box = find();
+      if (box <= 0) continue;
+      this.camera.shift(middleOf(scene, box) - x, (scene.y[box] as number) - y);
+      const { view } = this.camera;
+      const left = scene.x[box] as number;
+      // A box that has grown wider than the screen shows its left side, where its name is.
+      if (left < view.x && (scene.width[box] as number) > view.width * 0.9) this.camera.shift(left - view.x - 12 / this.camera.scale, 0);
+      return;
+    }
+    this.home(false);
+  }
+
+  private reveal(): void {
+    const node = this.state.revealed;
+    const box = this.boxOf(node);
+    this.waitingReveal = box < 0 ? node : -1;
+    if (box < 0) {
+      const { graph } = this.state;
+      // A hidden node has no box: what reads it has.
+      for (const user of graph.hidden[node] ? graph.users(node) : []) {
+        if (this.boxOf(user) < 0) continue;
+        this.waitingReveal = -1;
+        return this.bring(this.boxOf(user));
+      }
+      return;
+    }
+    const scene = this.picture?.scene;
+    if (scene?.kind[box] !== NODE) this.waitingReveal = node;
+    else this.bring(box);
+  }
+
+  /** Works out which boxes are picked, found and drawn strongly. */
+  private mark(): void {
+    const picture = this.picture;
+    if (!picture) return;
+    const { scene } = picture;
+    const { state } = this;
+    const picked = new Uint8Array(scene.count);
+    const strong = new Set<number>();
+    for (const node of state.selection) {
+      const box = scene.leafOf[node] as number;
+      if (box < 0) {
+        for (const user of state.graph.users(node)) {
+          const reader = scene.leafOf[user] as number;
+          if (reader >= 0 && !picked[reader]) picked[reader] = 1;
+        }
+        continue;
+      }
+      picked[box] = scene.kind[box] === NODE ? 2 : 1;
+      if (strong.size < 200) strong.add(box);
+    }
+    if (state.selectedGroup !== null) {
+      const box = this.boxOfContainer(state.selectedGroup);
+      if (box > 0) {
+        picked[box] = 2;
+        if (scene.kind[box] !== OPEN) strong.add(box);
+      }
+    }
+    const { hover } = state;
+    const hovered = hover === null ? -1 : "node" in hover ? (scene.leafOf[hover.node] ?? -1) : this.boxOfContainer(hover.group);
+    if (hovered > 0 && scene.kind[hovered] !== OPEN) strong.add(hovered);
+    let matches: Uint32Array | null = null;
+    if (state.query.trim() !== "") {
+      matches = new Uint32Array(scene.count);
+      for (const node of state.matches) {
+        const box = scene.leafOf[node] as number;
+        if (box >= 0) matches[box] = (matches[box] as number) + 1;
+      }
+    }
+    this.marks = { picked, matches, strong, hover: hovered };
+    this.request();
+  }
+
+  private request(): void {
+    if (this.asked || this.signal.aborted) return;
+    this.asked = requestAnimationFrame((now) => {
+      this.asked = 0;
+      const moving = this.camera.step(now);
+      this.draw();
+      this.moved?.();
+      if (moving) this.request();
+    });
+  }
+
+  private draw(): void {
+    if (!this.picture || !this.sized) return;
+    const start = performance.now();
+    const drawn = paint(this.context, this.picture, this.camera, this.marks, this.ratio);
+    this.timing.frame_ms = performance.now() - start;
+    this.timing.frames += 1;
+    this.canvas.dataset["boxes"] = String(drawn.boxes);
+    this.minimap.show(this.picture, this.ratio);
+    this.showTrail();
+    if (this.painted) {
+      this.painted();
+      this.painted = null;
+    }
+  }
+
+  /** Says in words which open groups fill the screen, where their headers are out of sight. */
+  private showTrail(): void {
+    const { picture, camera } = this;
+    if (!picture) return;
+    const frames = framesAt(picture.scene, camera).filter((box) => (picture.scene.y[box] as number) < camera.top);
+    const text = frames.map((box) => picture.container(picture.scene.ref[box] as number).name).join(" › ");
+    this.trail.hidden = text === "";
+    if (this.trail.textContent !== text) this.trail.textContent = text;
+  }
+}
+
+/** A box that keeps its place on the screen: how to find it in the next layout, and where it was in the last one. */
+interface Anchor {
+  readonly find: () => number;
+  readonly x: number;
+  readonly y: number;
+}
+
+function middleOf(scene: Scene, box: number): number {
+  return (scene.x[box] as number) + (scene.width[box] as number) / 2;
+}
+
+function worldOf(scene: Scene): { x: number; y: number; width: number; height: number } {
+  return { x: 0, y: 0, width: scene.width[0] as number, height: scene.height[0] as number };
+}
