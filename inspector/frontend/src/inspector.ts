@@ -4,6 +4,7 @@ import { inspector } from "./app.ts";
 import { afterPaint, fill, h } from "./dom.ts";
 import { Parts, unpack, type Bytes, type Model } from "./host.ts";
 import { followTheme } from "./theme.ts";
+import explorer from "./explorer/explorer.css";
 import panels from "./explorer/panels.css";
 import sheet from "./style.css";
 import type { Wire } from "./wire.ts";
@@ -14,7 +15,7 @@ export function render({ model, el }: { model: Model; el: HTMLElement }): () => 
   const host = h("div", { class: "ci-host" });
   const shadow = host.attachShadow({ mode: "open" });
   const style = new CSSStyleSheet();
-  style.replaceSync([sheet, panels].join("\n"));
+  style.replaceSync([sheet, explorer, panels].join("\n"));
   shadow.adoptedStyleSheets = [style];
   const root = h("div", { class: "root" }, h("p", { class: "waiting" }, "Reading the recording…"));
   shadow.appendChild(root);

@@ -1,23 +1,19 @@
-// The explorer of one graph: a bar of what can be done, the canvas, the panels around it.
+// The explorer of one graph: a bar of what can be done and the canvas, in a frame of panels.
 
 import { h, fill, type Child } from "../dom.ts";
 import { whole } from "../format.ts";
 import { detailOf, nodeLabel } from "./labels.ts";
 import { followKeys, KEYS } from "./keyboard.ts";
-import { OVERLAYS, paintingOf, type Painting } from "./overlays.ts";
+import type { Context } from "./context.ts";
+import { stageTitle } from "./compare.ts";
+import { frame } from "./frame.ts";
+import type { LegendData } from "./legend.ts";
+import { OVERLAYS, paintingOf } from "./overlays.ts";
 import { followPointer } from "./pointer.ts";
 import { SEARCH_KEYS } from "./search.ts";
 import { ExplorerState, type GraphSource, type OverlayKind } from "./state.ts";
 import type { GraphModel, StageEntry } from "./model.ts";
 import { GraphCanvas } from "./view.ts";
-
-/** What stands around the canvas; each is given the state and keeps itself current until the signal is aborted. */
-export interface Panels {
-  readonly left?: (state: ExplorerState, signal: AbortSignal) => HTMLElement;
-  readonly right?: (state: ExplorerState, signal: AbortSignal) => HTMLElement;
-  readonly below?: (state: ExplorerState, signal: AbortSignal) => HTMLElement;
-  readonly legend?: (state: ExplorerState, signal: AbortSignal) => HTMLElement;
-}
 
 /** An explorer that is shown. */
 export interface Explorer {
@@ -26,62 +22,45 @@ export interface Explorer {
   readonly view: GraphCanvas;
 }
 
-/** Makes the explorer of a graph; everything it holds is let go when `signal` is aborted. */
-export function explorer(row: number, graph: GraphModel, source: GraphSource, panels: Panels, signal: AbortSignal): Explorer {
+/** Makes the explorer of a graph; everything it holds is let go when the context's signal is aborted. */
+export function explorer(row: number, graph: GraphModel, source: GraphSource, context: Context, { enlarge = false }: { enlarge?: boolean } = {}): Explorer {
+  const { signal } = context;
   const state = new ExplorerState(row, graph, source);
   const view = new GraphCanvas(state, signal);
   const searchBox = h("input", { type: "search", class: "search", placeholder: "Search nodes", "aria-label": "Search nodes: words, or op:, module:, shape:, symbol:, line:", spellcheck: "false" });
-  const element = h("div", { class: "explorer" });
   const menus = new Menus();
+  const stages = h("div", { class: "graph-stages" }, view.element, menus.element);
   const targets = {
     search: () => {
       searchBox.focus();
       searchBox.select();
     },
     help: () => menus.toggle("help"),
-    fullScreen: () => void fullScreen(element),
   };
   followPointer(view, signal);
   followKeys(view, targets, signal);
   announce(view, state, signal);
-  const slot = (make: ((state: ExplorerState, signal: AbortSignal) => HTMLElement) | undefined, name: string): Child => make && h("div", { class: `explorer-side ${name}` }, make(state, signal));
-  fill(
-    element,
-    bar(view, state, searchBox, menus, targets, signal),
-    h("div", { class: "explorer-body" }, slot(panels.left, "left"), h("div", { class: "explorer-stages" }, view.element), slot(panels.right, "right"), menus.element),
-    panels.legend ? panels.legend(state, signal) : legend(state, signal),
-    slot(panels.below, "below"),
-  );
   view.element.appendChild(zoomTools(view));
-  state.on("problem", () => view.say(state.problem, state.problem !== null), signal);
   menus.add("help", help());
-  return { element, state, view };
+  const toolbar = bar(view, state, searchBox, menus, signal);
+  const legend = (): LegendData => paintingOf(state.graph, state.overlay, state.compare);
+  return { element: frame({ state, context, canvas: stages, toolbar, legend, enlarge }), state, view };
 }
 
-async function fullScreen(element: HTMLElement): Promise<void> {
-  try {
-    if (document.fullscreenElement) await document.exitFullscreen();
-    else await element.requestFullscreen();
-  } catch {
-    element.classList.toggle("tall");
-  }
-}
-
-function bar(view: GraphCanvas, state: ExplorerState, searchBox: HTMLInputElement, menus: Menus, targets: { search(): void; help(): void; fullScreen(): void }, signal: AbortSignal): HTMLElement {
+function bar(view: GraphCanvas, state: ExplorerState, searchBox: HTMLInputElement, menus: Menus, signal: AbortSignal): HTMLElement {
   return h(
     "div",
-    { class: "explorer-bar", role: "toolbar", "aria-label": "Graph" },
+    { class: "explorer-bar", role: "group", "aria-label": "Graph" },
     stageChoice(state, signal),
     searching(state, searchBox, view, signal),
     overlayChoice(state, signal),
     h(
       "span",
-      { class: "group push" },
+      { class: "group" },
       tool("Open everything (e)", "Expand all", () => state.expandAll()),
       tool("Fold as at first (c)", "Fold", () => state.collapseAll()),
       tool("Fit all on the screen (0)", "Fit", () => view.fit()),
       menus.button("help", "Keys and search words (?)", "?"),
-      tool("As large as the window (w)", "⤢", targets.fullScreen),
     ),
   );
 }
@@ -113,16 +92,11 @@ function stageChoice(state: ExplorerState, signal: AbortSignal): Child {
     const ids = [...new Set(state.graph.stages.map((entry) => entry.compile_id))];
     fill(compile, ...ids.map((id) => h("option", { value: id, selected: id === state.graph.compileId }, id)));
     const entries = stagesOf(state.graph.compileId);
-    fill(stage, ...entries.map((entry) => h("option", { value: entry.row, selected: entry.row === state.row }, stageWords(entry, entries))));
+    fill(stage, ...entries.map((entry) => h("option", { value: entry.row, selected: entry.row === state.row }, stageTitle(entry, entries))));
   };
   state.on("graph", update, signal);
   update();
   return h("span", { class: "group" }, compile, stage);
-}
-
-function stageWords(entry: StageEntry, entries: readonly StageEntry[]): string {
-  const alone = entries.filter(({ stage }) => stage === entry.stage).length === 1;
-  return `${entry.stage.replace("_", "-")}${alone ? "" : ` (${entry.name})`}`;
 }
 
 function searching(state: ExplorerState, box: HTMLInputElement, view: GraphCanvas, signal: AbortSignal): Child {
@@ -167,27 +141,6 @@ function overlayChoice(state: ExplorerState, signal: AbortSignal): Child {
   for (const event of ["graph", "overlay", "compare"] as const) state.on(event, update, signal);
   update();
   return h("label", { class: "group" }, "Colour ", kind, argument);
-}
-
-/** The categories of the overlay; each selects its nodes. */
-function legend(state: ExplorerState, signal: AbortSignal): HTMLElement {
-  const element = h("div", { class: "explorer-legend", role: "group", "aria-label": "Legend" });
-  const update = (): void => {
-    const painting = paintingOf(state.graph, state.overlay, state.compare);
-    const shown = painting.categories.filter(({ count }) => count > 0);
-    fill(element, painting.note, ...shown.slice(0, 30).map((category) => legendKey(state, painting, painting.categories.indexOf(category))), shown.length > 30 && `and ${whole(shown.length - 30)} more`);
-  };
-  for (const event of ["graph", "overlay", "compare"] as const) state.on(event, update, signal);
-  update();
-  return element;
-}
-
-function legendKey(state: ExplorerState, painting: Painting, at: number): HTMLElement {
-  const category = painting.categories[at];
-  const swatch = h("span", { class: "swatch", "aria-hidden": "true" }, category?.sign ?? "");
-  swatch.style.background = `var(${category?.colour ?? "--line"})`;
-  const pick = (): void => state.select([...painting.of.keys()].filter((node) => painting.of[node] === at && !state.graph.hidden[node]));
-  return h("button", { type: "button", class: "legend-key", title: `Pick these nodes`, onclick: pick }, swatch, `${category?.label ?? ""} ${whole(category?.count ?? 0)}`);
 }
 
 /** Tells readers who do not see the canvas what is picked, and names the canvas by what it shows. */

@@ -8,7 +8,6 @@ import type { GraphCanvas } from "./view.ts";
 export interface KeyTargets {
   search(): void;
   help(): void;
-  fullScreen(): void;
 }
 
 export const KEYS: readonly { keys: readonly string[]; what: string }[] = [
@@ -26,9 +25,8 @@ export const KEYS: readonly { keys: readonly string[]; what: string }[] = [
   { keys: ["Home", "End"], what: "to the first, the last node" },
   { keys: ["e", "c"], what: "open everything, fold as at first" },
   { keys: ["f", "/"], what: "search" },
-  { keys: ["n", "p"], what: "to the next, the previous match" },
+  { keys: ["n", "p"], what: "to the next, the previous match, or difference where two graphs are compared" },
   { keys: ["h"], what: "parameters and constants as boxes, or folded" },
-  { keys: ["w"], what: "as large as the window, and back" },
   { keys: ["?"], what: "this help" },
 ];
 
@@ -88,14 +86,13 @@ function action(view: GraphCanvas, targets: KeyTargets, event: KeyboardEvent): (
     case "f":
     case "/":
       return () => targets.search();
+    // While two graphs are compared these keys go through their differences, which is not the canvas's work.
     case "n":
-      return () => state.nextMatch(1);
+      return state.compare ? null : () => state.nextMatch(1);
     case "p":
-      return () => state.nextMatch(-1);
+      return state.compare ? null : () => state.nextMatch(-1);
     case "h":
       return () => state.setShowHidden(!state.showHidden);
-    case "w":
-      return () => targets.fullScreen();
     case "?":
       return () => targets.help();
     default:

@@ -57,7 +57,7 @@ export class GraphCanvas {
     if (!context) throw new Error("this browser has no canvas to draw on");
     this.context = context;
     this.minimap = new Minimap(this.camera, signal);
-    this.element = h("div", { class: "explorer-stage" }, this.canvas, this.trail, title !== null && h("div", { class: "stage-title which" }, title), this.note, this.minimap.element);
+    this.element = h("div", { class: "graph-stage" }, this.canvas, this.trail, title !== null && h("div", { class: "stage-title which" }, title), this.note, this.minimap.element);
     this.palette = new Palette(this.canvas, context);
     this.ruler = new Ruler((text, font) => {
       context.font = font;
