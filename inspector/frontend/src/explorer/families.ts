@@ -8,7 +8,7 @@ export const FAMILIES = [
   { key: "reduce", label: "Norm, softmax, reduction", sign: "Σ" },
   { key: "elementwise", label: "Elementwise", sign: "ƒ" },
   { key: "view", label: "View, shape", sign: "◫" },
-  { key: "memory", label: "Copy, create, index", sign: "⧉" },
+  { key: "memory", label: "Copy, create, index", sign: "▣" },
   { key: "collective", label: "Collective", sign: "⇄" },
   { key: "control", label: "Control flow, higher order", sign: "?" },
   { key: "size", label: "Size, scalar", sign: "#" },
