@@ -267,9 +267,10 @@ class Recorder(recorders.Recorder):
 
 
 def _told_by_decorator() -> Iterable[tuple[str, Mapping[str, Any], Any]]:
-    """What the compile decorator has accumulated; nothing where it was never used: importing it for this is not worth it."""
+    """What the compile decorator and torch's CUDA graphs have accumulated; nothing where they were never used: importing them is not worth it."""
     narration: Any = sys.modules.get("compile_inspector.engine.narration")
-    return () if narration is None else narration.live()
+    trees: Any = sys.modules.get("compile_inspector.torch_seams.cudagraph_trees")
+    return [*(() if narration is None else narration.live()), *(() if trees is None else trees.live())]
 
 
 def _session(recorded: recorders.Recording, name: str | None, result: Any = None) -> Session:

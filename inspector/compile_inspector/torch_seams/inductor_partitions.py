@@ -13,7 +13,16 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from compile_inspector.torch_seams.probe import Capability, Emit, Faults, Undo, lookup, patch, probe_names
+from compile_inspector.torch_seams.probe import (
+    Capability,
+    Emit,
+    Faults,
+    Undo,
+    lookup,
+    once_loaded,
+    patch,
+    probe_names,
+)
 
 NAME = "inductor_partitions"
 USES = (
@@ -97,7 +106,7 @@ def install(emit: Emit, faults: Faults) -> Undo:
         except Exception as error:
             faults.count(NAME, error)
 
-    forget = _once_loaded(_SCHEDULER, watch)
+    forget = once_loaded(_SCHEDULER, watch)
 
     def undo() -> None:
         nonlocal wanted
@@ -107,57 +116,6 @@ def install(emit: Emit, faults: Faults) -> Undo:
             undos.pop()()
 
     return undo
-
-
-def _once_loaded(name: str, then: Callable[[Any], None]) -> Undo:
-    """Calls back with a module: at once where it is loaded, else when it has been; the undo calls that off."""
-    loaded = sys.modules.get(name)
-    if loaded is not None:
-        then(loaded)
-        return lambda: None
-    finder = _Finder(name, then)
-    sys.meta_path.insert(0, finder)
-
-    def undo() -> None:
-        if finder in sys.meta_path:
-            sys.meta_path.remove(finder)
-
-    return undo
-
-
-class _Finder:
-    """Finds one module as the others would, and lets its loader call back afterwards."""
-
-    def __init__(self, name: str, then: Callable[[Any], None]) -> None:
-        self._name, self._then = name, then
-        self._searching = False
-
-    def find_spec(self, name: str, *_: Any) -> Any:
-        if name != self._name or self._searching:
-            return None
-        self._searching = True
-        try:
-            spec = importlib.util.find_spec(name)
-        finally:
-            self._searching = False
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self._then)  # type: ignore[assignment]
-        return spec
-
-
-class _Loader:
-    """Loads a module with the loader that it has, leaves it that loader, and calls back."""
-
-    def __init__(self, loader: Any, then: Callable[[Any], None]) -> None:
-        self._loader, self._then = loader, then
-
-    def create_module(self, spec: Any) -> Any:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: Any) -> None:
-        module.__spec__.loader = module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        self._then(module)
 
 
 def _fact(made: Any, reasons: dict[int, Any]) -> dict[str, Any]:

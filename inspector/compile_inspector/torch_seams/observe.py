@@ -10,7 +10,16 @@ from typing import Any
 from compile_inspector.torch_seams import trace
 from compile_inspector.torch_seams.probe import Faults, Undo
 
-HOOKS = ("calls", "guards", "recompiles", "shapes", "modules", "traced_files", "inductor_partitions")
+HOOKS = (
+    "calls",
+    "guards",
+    "recompiles",
+    "shapes",
+    "modules",
+    "traced_files",
+    "inductor_partitions",
+    "cudagraph_trees",
+)
 """The seams that hook into torch, in the order they are installed."""
 
 FAULTS = Faults()

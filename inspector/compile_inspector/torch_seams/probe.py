@@ -7,6 +7,8 @@ A seam is one file. It names the private parts of torch that it uses in `USES`, 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -98,3 +100,54 @@ def patch(owner: Any, name: str, make: Callable[[Any], Any]) -> Undo:
             setattr(owner, name, before)
 
     return undo
+
+
+def once_loaded(name: str, then: Callable[[Any], None]) -> Undo:
+    """Calls back with a module: at once where it is loaded, else when it has been; the undo calls that off."""
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        then(loaded)
+        return lambda: None
+    finder = _Finder(name, then)
+    sys.meta_path.insert(0, finder)
+
+    def undo() -> None:
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+
+    return undo
+
+
+class _Finder:
+    """Finds one module as the others would, and lets its loader call back afterwards."""
+
+    def __init__(self, name: str, then: Callable[[Any], None]) -> None:
+        self._name, self._then = name, then
+        self._searching = False
+
+    def find_spec(self, name: str, *_: Any) -> Any:
+        if name != self._name or self._searching:
+            return None
+        self._searching = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._searching = False
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, self._then)  # type: ignore[assignment]
+        return spec
+
+
+class _Loader:
+    """Loads a module with the loader that it has, leaves it that loader, and calls back."""
+
+    def __init__(self, loader: Any, then: Callable[[Any], None]) -> None:
+        self._loader, self._then = loader, then
+
+    def create_module(self, spec: Any) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        module.__spec__.loader = module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        self._then(module)
