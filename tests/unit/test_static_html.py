@@ -167,6 +167,19 @@ def test_every_table_with_rows_has_a_section_with_its_count() -> None:
     text = Page(static_html(tables)).text
     for name in COLUMNS:
         assert f"{title_of(name)} ({len(tables.rows(name))})" in text
+    places = [text.index(f"{title_of(name)} ({len(tables.rows(name))})") for name in COLUMNS]
+    assert places == sorted(places)
+
+
+def test_findings_and_recompiles_say_why() -> None:
+    """Each ends with its chain, step by step, with the user's line; a chain that cannot be told leaves nothing."""
+    tables = sample_tables()
+    text = Page(static_html(tables)).text
+    asked = len(tables.findings) + len([row for row in tables.recompiles if row.nearest is not None])
+    assert text.count("Why, step by step") >= asked
+    assert "input: forward was called (train.py:17" in text
+    alone = make_tables(findings=[make_finding()], compiles=[make_compile()])
+    assert "Why, step by step" in Page(static_html(alone)).text
 
 
 def test_the_page_begins_with_headline_and_story() -> None:

@@ -14,6 +14,7 @@ from compile_inspector.model.environment import Environment
 from compile_inspector.model.locations import Location
 from compile_inspector.model.recompiles import Recompile
 from compile_inspector.model.records import Loss
+from compile_inspector.views.columns import COLUMNS, title_of
 from compile_inspector.views.text import print_text, render_text
 from factory import (
     CALL_LINE,
@@ -55,10 +56,12 @@ def test_a_recording_of_nothing_says_why_that_may_be() -> None:
 
 
 def test_troubles_come_first() -> None:
-    """Failures, recompiles and breaks stand before the tables."""
+    """Findings and failures stand before the tables; those come in the order of every other view."""
     lines = print_text(sample_tables()).split("\n")
-    titles = ["Failed", "Recompiles", "Graph breaks", "Input dimensions", "Compiles"]
+    tables = [title_of(name) for name in COLUMNS if name != "findings"]
+    titles = ["Findings", "Failed", *(title for title in tables if title in lines)]
     assert titles == [line for line in lines if line in titles]
+    assert {"Compiles", "Recompiles", "Graph breaks", "Input dimensions"} <= set(titles)
 
 
 def test_a_recompile_shows_its_call_and_every_failing_guard_with_values() -> None:

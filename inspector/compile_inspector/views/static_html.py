@@ -7,10 +7,13 @@ and no colour but the white behind a drawing, so that it takes on the page's own
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from typing import Any
 
+from compile_inspector.analyze.why import Chains
+from compile_inspector.errors import InspectorError
+from compile_inspector.model.chains import Chain
 from compile_inspector.model.findings import Finding
 from compile_inspector.model.locations import Location
 from compile_inspector.model.recompiles import EntryCheck, Recompile
@@ -27,6 +30,11 @@ _PLACE = ' style="text-align:left;white-space:nowrap"'
 _RIGHT = ' style="text-align:right;white-space:nowrap"'
 _CELL = 400
 _LIST = 12
+_CHAINS = 12
+_STEPS = 24
+
+Why = Callable[[Finding | Recompile], str]
+"""The why-chain of a row as markup, "" where none is told."""
 
 
 def static_html(tables: Tables, *, drawing_svg: str | None = None, limit: int = 200) -> str:
@@ -42,26 +50,27 @@ def static_html(tables: Tables, *, drawing_svg: str | None = None, limit: int = 
 
 def _parts(tables: Tables, drawing_svg: str | None, limit: int) -> Iterator[str]:
     summary = summarise(tables)
+    why = _whys(tables)
     yield f"<p><strong>{_safe(summary.headline)}</strong></p>"
     if findings := rows_of(tables, "findings"):
-        yield _findings(findings, limit)
+        yield _findings(findings, limit, why)
     if rows_of(tables, "compiles"):
         yield _list(sentence.text for sentence in summary.sentences)
     else:
         yield f"<p>{_safe(NOTHING_HINT)}</p>"
     for name in COLUMNS:
         if name != "findings" and (rows := rows_of(tables, name)):
-            yield _section(name, rows, limit)
+            yield _section(name, rows, limit, why)
     if drawing_svg is not None:
         yield _details("Graph", _image(drawing_svg))
     yield from _surroundings(summary)
 
 
-def _section(name: str, rows: tuple[Any, ...], limit: int) -> str:
+def _section(name: str, rows: tuple[Any, ...], limit: int, why: Why) -> str:
     shown = rows
     if name == "dims":
         shown = tuple(sorted(rows, key=lambda dim: dim.is_parameter))
-    body = _recompiles(shown[:limit], limit) if name == "recompiles" else _table(name, shown[:limit])
+    body = _recompiles(shown[:limit], limit, why) if name == "recompiles" else _table(name, shown[:limit])
     return _details(
         f"{title_of(name)} ({len(rows):,})", body + _left_out(len(rows) - limit, name), open=name in _OPEN
     )
@@ -111,8 +120,37 @@ def _content(column: Column[Any], value: str | float | list[str]) -> str:
     return f"<code>{_safe(value)}</code>" if column.kind in {"code", "id"} else _safe(value)
 
 
-def _findings(findings: Sequence[Finding], limit: int) -> str:
-    items = "".join(f"<li>{_finding(found)}</li>" for found in findings[:limit])
+def _whys(tables: Tables) -> Why:
+    """Tells the chains of the first findings and of the first recompiles."""
+    findings = rows_of(tables, "findings")
+    chains = Chains(tables, findings)
+    told = {id(row) for row in (*findings[:_CHAINS], *rows_of(tables, "recompiles")[:_CHAINS])}
+
+    def why(row: Finding | Recompile) -> str:
+        if id(row) not in told:
+            return ""
+        try:
+            return _chain(chains.of(row))
+        except InspectorError:
+            return ""
+
+    return why
+
+
+def _chain(chain: Chain) -> str:
+    where = "" if chain.compile_id is None else f" in {_safe(chain.compile_id)}"
+    steps = [
+        f"<li>{_safe(step.kind)}: {_safe(step.text)}{'' if step.location is None else f' ({_place(step.location)})'}</li>"
+        for step in chain.steps[:_STEPS]
+    ]
+    if (rest := len(chain.steps) - _STEPS) > 0:
+        steps.append(f"<li>{rest:,} more steps: <code>session.why()</code> has all of them.</li>")
+    verdict = f"<p><code>{_safe(chain.subject)}</code>{where}: {_safe(chain.verdict)}</p>"
+    return _details("Why, step by step", f"{verdict}<ul>{''.join(steps)}</ul>")
+
+
+def _findings(findings: Sequence[Finding], limit: int, why: Why) -> str:
+    items = "".join(f"<li>{_finding(found)}{why(found)}</li>" for found in findings[:limit])
     body = f"<ul>{items}</ul>{_left_out(len(findings) - limit, 'findings')}"
     return _details(f"{title_of('findings')} ({len(findings):,})", body, open=True)
 
@@ -134,8 +172,8 @@ def _code(line: str) -> str:
     return f"<code>{indent}{_safe(line.strip())}</code>"
 
 
-def _recompiles(recompiles: Sequence[Recompile], limit: int) -> str:
-    return "".join(_recompile(recompile, limit) for recompile in recompiles)
+def _recompiles(recompiles: Sequence[Recompile], limit: int, why: Why) -> str:
+    return "".join(_recompile(recompile, limit) + why(recompile) for recompile in recompiles)
 
 
 def _recompile(recompile: Recompile, limit: int) -> str:

@@ -94,12 +94,12 @@ def render_text(tables: Tables, *, name: str | None = None) -> Iterator[Renderab
     for title, body in (
         ("Findings", list(findings_text(rows_of(tables, "findings")))),
         ("Failed", list(_failed(tables))),
+        ("Compiles", list(_compiles(tables))),
         ("Recompiles", list(_recompiles(tables))),
         ("Graph breaks", list(_breaks(tables))),
+        ("Input dimensions", list(_table("dims", _DIMS, [_with_line(dim) for dim in newest_dims(tables)]))),
         ("Applied modules", list(_table("applied", _APPLIED, rows_of(tables, "applied")))),
         ("Violations", list(_violations(tables))),
-        ("Input dimensions", list(_table("dims", _DIMS, [_with_line(dim) for dim in newest_dims(tables)]))),
-        ("Compiles", list(_compiles(tables))),
     ):
         if body:
             yield Text()
@@ -232,25 +232,30 @@ def _compiles(tables: Tables) -> Iterator[RenderableType]:
 
 
 def _closing(tables: Tables) -> Iterator[tuple[str, Text]]:
-    if lookups := rows_of(tables, "caches"):
-        yield "Caches", Text(cache_counts(lookups))
-        yield from (("", note) for note in _cache_notes(lookups))
-    if guards := rows_of(tables, "guards"):
-        yield "Guards", Text(f"{len(guards):,}: {guard_counts(guards)}{_dropped(guards)}")
-    yield from zip(chain(("Guard cost",), repeat("")), map(Text, guard_cost_lines(tables)), strict=False)
     graphs: tuple[Graph, ...] = rows_of(tables, "graphs")
     if graphs:
         stages = Counter(graph.stage for graph in graphs)
         yield "Graphs", Text(", ".join(f"{number:,} {visible(stage)}" for stage, number in stages.items()))
+    if guards := rows_of(tables, "guards"):
+        yield "Guards", Text(f"{len(guards):,}: {guard_counts(guards)}{_dropped(guards)}")
+    yield from zip(chain(("Guard cost",), repeat("")), map(Text, guard_cost_lines(tables)), strict=False)
+    if symbols := rows_of(tables, "symbols"):
+        kinds = Counter(symbol.kind for symbol in symbols)
+        pinned = rows_of(tables, "specializations")
+        shown = ", ".join(f"{number:,} {visible(kind)}" for kind, number in kinds.items())
+        yield "Symbols", Text(f"{shown}; {len(pinned):,} pinned to a value" if pinned else shown)
+    if files := rows_of(tables, "traced_files"):
+        names = ", ".join(one_line(short_place(file.file), _CELL) for file in files[:_NOTES])
+        yield "Traced files", Text(f"{len(files):,}: {names}" + (", ..." if len(files) > _NOTES else ""))
+    if kernels := rows_of(tables, "kernels"):
+        yield "Kernels", Text(kernel_counts(kernels))
     if partitions := rows_of(tables, "partitions"):
         yield "Partitions", Text(partition_counts(partitions))
     if ranges := rows_of(tables, "ranges"):
         yield "Compile ranges", Text(range_counts(ranges))
-    if kernels := rows_of(tables, "kernels"):
-        yield "Kernels", Text(kernel_counts(kernels))
-    if files := rows_of(tables, "traced_files"):
-        names = ", ".join(one_line(short_place(file.file), _CELL) for file in files[:_NOTES])
-        yield "Traced files", Text(f"{len(files):,}: {names}" + (", ..." if len(files) > _NOTES else ""))
+    if lookups := rows_of(tables, "caches"):
+        yield "Caches", Text(cache_counts(lookups))
+        yield from (("", note) for note in _cache_notes(lookups))
 
 
 def _dropped(guards: Sequence[Guard]) -> str:

@@ -70,7 +70,7 @@ export function graphPanel(session: Session): Panel {
     if (!printout.open || text.hasChildNodes()) return;
     fill(text, h("p", { class: "waiting" }, "Reading…"));
     void session.parts.get(`graphs:${Number(stage.value)}`).then((part) =>
-      fill(text, part.problem !== null && h("p", { class: "note" }, part.problem), part.text !== null && code(part.text, "torch's printout")),
+      fill(text, part.problem !== null && h("p", { class: "note" }, part.problem), part.text !== null && code(part.text, "torch's printout", "python")),
     );
   };
   stages();

@@ -4,6 +4,8 @@ import { h, fill, type Child } from "./dom.ts";
 import { Grid, type GridOptions } from "./grid.ts";
 import { flame, spans, strip } from "./timeline.ts";
 import { Table } from "./data.ts";
+import { GeneratedCode } from "./explorer/generated_code.ts";
+import { languageOf, tokens, type Language, type State } from "./explorer/highlight.ts";
 import { linkButton, linkOf, linksOf } from "./links.ts";
 import { whyBlock } from "./why.ts";
 import type { Session, Target } from "./session.ts";
@@ -123,22 +125,45 @@ export function compilesPanel(session: Session): Panel {
 
 /** A table whose rows have a text that is fetched when one is opened. */
 export function sourcePanel(session: Session, name: string, options: GridOptions, none: string): Panel {
-  return tablePanel(session, name, { ...options, details: (row) => source(session, `${name}:${row}`, "Source") }, none);
+  return tablePanel(session, name, { ...options, details: (row) => source(session, `${name}:${row}`, "Source", session.table(name).text("language", row)) }, none);
 }
 
-/** A text of the session, put in when it has come. */
-export function source(session: Session, key: string, title: string): HTMLElement {
+/** A text of the session, put in when it has come; `named` tells its language where its text does not. */
+export function source(session: Session, key: string, title: string, named = ""): HTMLElement {
   const body = h("div", { class: "waiting" }, "Reading…");
   void session.parts.get(key).then((part) => {
     body.className = "";
-    fill(body, part.problem !== null && h("p", { class: "note" }, part.problem), part.text !== null && code(part.text, title));
+    fill(body, part.problem !== null && h("p", { class: "note" }, part.problem), part.text !== null && code(part.text, title, languageOf(named, part.text)));
   });
   return h("section", { class: "beside block" }, h("h3", {}, title), body);
 }
 
-/** Text of a program, with a place to scroll. */
-export function code(text: string, title: string): HTMLElement {
-  return h("pre", { class: "code", tabindex: 0, role: "region", "aria-label": title }, text);
+/** Lines that are coloured at once; a longer text stays plain. */
+const COLOURED = 3_000;
+
+/** Text of a program, coloured, with a place to scroll. */
+export function code(text: string, title: string, language: Language = "text"): HTMLElement {
+  const lines = text.split("\n");
+  const element = h("pre", { class: "code", tabindex: 0, role: "region", "aria-label": title });
+  if (language === "text" || lines.length > COLOURED) element.textContent = text;
+  else fill(element, ...coloured(lines, language));
+  return element;
+}
+
+function* coloured(lines: readonly string[], language: Language): Generator<Child> {
+  const { definitions } = new GeneratedCode(lines, []);
+  let state: State = "";
+  let outer: State = "";
+  let own = language;
+  for (const [at, line] of lines.entries()) {
+    if (definitions.some(({ to }) => to === at)) [state, own] = [outer, language];
+    const found = tokens(line, own, state);
+    for (const { kind, text } of found.tokens) yield kind === "plain" ? text : h("span", { class: `t-${kind}` }, text);
+    if (at < lines.length - 1) yield "\n";
+    state = found.state;
+    const definition = definitions.find(({ from }) => from === at);
+    if (definition) [outer, state, own] = [state, "", definition.language];
+  }
 }
 
 /** Name and value pairs. */
