@@ -37,7 +37,7 @@ Why = Callable[[Finding | Recompile], str]
 """The why-chain of a row as markup, "" where none is told."""
 
 
-def static_html(tables: Tables, *, drawing_svg: str | None = None, limit: int = 200) -> str:
+def static_html(tables: Tables, *, drawing_svg: str | None = None, limit: int = 100) -> str:
     """One ``div`` with the whole recording.
 
     Args:
