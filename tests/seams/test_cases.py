@@ -19,13 +19,6 @@ from compile_inspector.model.findings import Finding
 torch = pytest.importorskip("torch")
 
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-]
-
-
 def load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"case_{path.stem}", path)
     assert spec is not None
@@ -128,4 +121,5 @@ def test_a_session_explains_itself_and_survives_a_log(tmp_path: Path) -> None:
     assert resized.now is not None
     assert resized.now.endswith("(dynamic)")
     assert session.diff(loaded).changes == ()
-    assert session.diff("0/0", "0/1").changes == diff.changes
+    (again,) = session.recompiles
+    assert session.diff(again.nearest.entry_id, again.compile_id).changes == diff.changes
