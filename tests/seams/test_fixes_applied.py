@@ -27,11 +27,16 @@ NOTHING_HELPS = {
     "adapter_switch",
     "added_to_fixed",
     "data_dependent_branch",
+    "device_context",
     "dict_keys",
     "growing_list",
+    "inference_tensor",
     "loop_over_batch",
     "lora_added_later",
     "optional_argument",
+    "rank_change",
+    "subclass_later",
+    "text_argument",
 }
 
 

@@ -18,7 +18,7 @@ _INT = re.compile(r"-?\d+$")
 _COMPOUND = re.compile(r"(?:with|for|if|while|try|return|assert|yield)\b|.*;")
 _AUTOCAST = re.compile(r"autocast\((\w+)\)_(enabled|dtype)$")
 _DISPATCH = "dispatch keys"
-_INFERENCE = "ADInplaceOrView"
+_INFERENCE = re.compile(r"\b(?:ADInplaceOrView|Autograd\w*)\b")
 _VALUES = frozenset({"EQUALS_MATCH", "CONSTANT_MATCH", "LAMBDA_GUARD", "TYPE_MATCH"})
 
 
@@ -69,13 +69,18 @@ def is_number(guard: FailingGuard) -> bool:
     )
 
 
+def of_inference(guard: FailingGuard) -> bool:
+    """Whether a tensor's dispatch keys changed as they do for one that is made under ``torch.inference_mode()``."""
+    return _is_dispatch(guard) and _INFERENCE.search(f"{guard.expected} {guard.actual}") is not None
+
+
 def _is_dispatch(guard: FailingGuard) -> bool:
     return guard.kind == "TENSOR_MATCH" and (guard.expected or "").startswith(_DISPATCH)
 
 
 def _is_inference(guards: Guards) -> bool:
     return any(guard.source == "grad_mode" for guard in guards) and any(
-        _is_dispatch(guard) and _INFERENCE in f"{guard.expected}{guard.actual}" for guard in guards
+        of_inference(guard) for guard in guards
     )
 
 
@@ -186,7 +191,12 @@ def _of_sizes(guards: Guards, _site: Site, first: Site) -> Fix:
 
 def _of_numbers(guards: Guards, site: Site, first: Site) -> Fix:
     """Numbers become tensors, in the call that compiled and in the one that recompiled."""
-    wraps = dict.fromkeys((guard.source for guard in guards), "torch.tensor({})")
+    wraps = {
+        guard.source: "torch.tensor(float({}))"
+        if _INT.match(guard.expected or "") or _INT.match(guard.actual or "")
+        else "torch.tensor({})"
+        for guard in guards
+    }
     both = [site] if first.location in (None, site.location) else [first, site]
     pasted = [one.wrapped(wraps) for one in both]
     return Fix(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from compile_inspector.analyze.findings.call_fixes import of_inference
 from compile_inspector.analyze.findings.fixes import DYNAMO, with_settings
 from compile_inspector.analyze.findings.names import cut, line, python_name
 from compile_inspector.analyze.findings.observed import size_of
@@ -128,6 +129,12 @@ def _of_shape(guard: FailingGuard, site: Site) -> Fix | None:
 
 def _of_value(guard: FailingGuard, site: Site) -> Fix:
     name = python_name(guard.source) or guard.source
+    if of_inference(guard):
+        return Fix(
+            None,
+            f"no setting helps: {name} was made under torch.inference_mode() for one call and outside it for the other, and its dispatch keys "
+            f"tell; make it in the same mode for every call; this one is {site}",
+        )
     if guard.kind == "TENSOR_MATCH" and _RANK.match(guard.expected or ""):
         return Fix(
             None,

@@ -148,8 +148,9 @@ class Site:
 
     def _stand_in(self, source: str) -> str | None:
         """``x`` for an argument that only torch's wrapper has a name for."""
-        found = _LOCAL.match(source)
-        return "x" if found is not None and self.words(source) != source else None
+        passed = self._passed(source)
+        named = passed is not None and _CHAIN.match(passed.text) is not None
+        return "x" if not named and self.words(source) != source else None
 
     @cached_property
     def _tree(self) -> ast.Call | None:

@@ -1,0 +1,83 @@
+"""What stands in the user's call: read where that call is the one of the compiled code, and told where torch wraps it."""
+
+from __future__ import annotations
+
+import torch
+
+import compile_inspector as ci
+from compile_inspector.model.compiles import Call
+
+
+def double(x, *, by=2):
+    return x * by
+
+
+def through(function, x):
+    return function(x)
+
+
+def recorded(call) -> ci.Session:
+    with ci.record() as recorder:
+        call()
+    assert recorder.session.losses == ()
+    return recorder.session
+
+
+def test_a_call_is_read_over_its_lines() -> None:
+    """The call's source is that of the call alone, within a larger expression and over several lines."""
+    compiled = torch.compile(double, backend="eager")
+    session = recorded(
+        lambda: compiled(
+            torch.ones(3),
+            by=3,
+        ).sum()
+    )
+    (row,) = session.compiles
+    assert row.call is not None
+    assert row.call.text.split() == ["compiled(", "torch.ones(3),", "by=3,", ")"]
+    assert (row.call.parameters, row.call.module) == (("x",), False)
+
+
+def test_a_module_knows_that_it_is_one() -> None:
+    """Of a module's call the parameters begin with self, and what is called stands for it."""
+    module = torch.compile(torch.nn.Sequential(torch.nn.Linear(3, 3)), backend="eager")
+    (row,) = recorded(lambda: module(torch.ones(2, 3))).compiles
+    assert row.call == Call("module(torch.ones(2, 3))", ("*args",), module=True)
+
+
+def test_a_call_that_torch_makes_is_not_the_users() -> None:
+    """Compiled code that a module of torch's own calls has no call of the user's: what the user passes is passed to that module."""
+    inner = torch.compile(torch.nn.Linear(3, 3), backend="eager")
+    outer = torch.nn.Sequential(inner)
+    (row,) = recorded(lambda: outer(torch.ones(2, 3))).compiles
+    assert row.call is None
+    assert row.trigger.code == "(row,) = recorded(lambda: outer(torch.ones(2, 3))).compiles"
+
+
+def test_the_innermost_call_counts() -> None:
+    """Where the user's own function passes it on, that function's line is the call."""
+    compiled = torch.compile(double, backend="eager")
+    (row,) = recorded(lambda: through(compiled, torch.ones(3))).compiles
+    assert (row.call.text, row.trigger.code) == ("function(x)", "return function(x)")
+
+
+def test_what_torch_wraps_is_told_by_the_users_call(tmp_path) -> None:
+    """A Sequential's input is no ``args[0]`` to the user: the finding speaks of the call's argument, at its line, with its name."""
+    net = torch.compile(torch.nn.Sequential(torch.nn.Linear(3, 3)), backend="eager")
+
+    def growing():
+        batch = torch.ones(2, 3)
+        net(batch)
+        batch = torch.ones(4, 3)
+        net(batch)
+
+    session = recorded(growing)
+    (found,) = session.findings
+    assert found.kind == "static-first"
+    assert found.title.startswith(
+        "net was compiled again (once) because dimension 0 of the first argument of net changed"
+    )
+    assert found.fix.code == "torch._dynamo.mark_dynamic(batch, 0)"
+    assert found.cause.code == "net(batch)"
+    assert session.try_fix(found, growing).works
+    assert ci.load(session.save(tmp_path / "trace.log")).findings == session.findings
