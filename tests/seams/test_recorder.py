@@ -237,6 +237,7 @@ def test_a_seam_this_torch_has_no_place_for_is_named(seam: str, monkeypatch: pyt
     """Where a private name is missing the environment says which, instead of an empty table."""
     import importlib
 
+    importlib.import_module("torch._inductor.cudagraph_trees")
     importlib.import_module("torch._inductor.scheduler")  # a part that is not loaded yet is not looked into
     module = importlib.import_module(f"compile_inspector.torch_seams.{seam}")
     monkeypatch.setattr(module, "USES", ("torch._dynamo:no_such_name",))

@@ -1,0 +1,293 @@
+"""What CUDA graphs cost and save: replays through the decorated module, pieces, captures. Needs a CUDA GPU.
+
+    python tests/benchmarks/cuda_graphs.py [--rounds 15] [--calls 200] [--width 1024] [--layers 8]
+
+Variants alternate within each round, in an order that changes; a time is that between two CUDA events around calls in a row, a row is its
+median and the median of the rounds' ratios. "bare" is `torch.cuda.CUDAGraph` used by hand on the same compiled code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import random
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+import attention_models as models
+import compile_inspector as ci
+
+SIZES = [1, 2, 4, *range(8, 257, 8)]
+"""35 batch sizes."""
+
+
+class Block(torch.nn.Module):
+    """A norm, two linear layers, a residual."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = torch.nn.LayerNorm(width)
+        self.up = torch.nn.Linear(width, 4 * width)
+        self.down = torch.nn.Linear(4 * width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.down(torch.nn.functional.gelu(self.up(self.norm(x))))
+
+
+class Stack(torch.nn.Module):
+    """Blocks one after another."""
+
+    def __init__(self, count: int, width: int) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleList(Block(width) for _ in range(count))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+def bare(call: Callable[[torch.Tensor], Any], x: torch.Tensor) -> tuple[Callable[[], None], Any]:
+    """A graph of a call by hand: its replay, and its output."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            call(x)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        out = call(x)
+    return graph.replay, out
+
+
+def microseconds(call: Callable[[], Any], calls: int) -> float:
+    """Of one call, between two events."""
+    first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    first.record()
+    for _ in range(calls):
+        call()
+    last.record()
+    last.synchronize()
+    return first.elapsed_time(last) * 1000 / calls
+
+
+def alternate(variants: dict[str, Callable[[], Any]], rounds: int, calls: int) -> dict[str, list[float]]:
+    """Times of each variant, a value a round."""
+    for call in variants.values():
+        microseconds(call, 20)
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(rounds):
+        for name, call in random.sample(list(variants.items()), len(variants)):
+            times[name].append(microseconds(call, calls))
+    return times
+
+
+def told(
+    what: str, values: list[float], base: list[float], limit: float | None = None, unit: str = "us"
+) -> None:
+    """Prints a row: the median, the ratio, whether a limit holds."""
+    ratio = statistics.median(a / b for a, b in zip(values, base, strict=True))
+    said = "" if limit is None else f"   limit {limit}: {'holds' if ratio <= limit else 'EXCEEDED'}"
+    print(f"{what:58} {statistics.median(values):10.1f} {unit}   {ratio:6.3f}{said}", flush=True)
+
+
+def whole(options: argparse.Namespace) -> None:
+    """One graph of a whole model."""
+    model = Stack(options.layers, options.width).cuda().half().eval()
+    x = torch.randn(4, options.width, device="cuda", dtype=torch.half)
+    reference = Stack(options.layers, options.width).cuda().half().eval()
+    reference.load_state_dict(model.state_dict())
+    compiled = torch.compile(reference, fullgraph=True, dynamic=False)
+    reduced = torch.compile(reference, fullgraph=True, mode="reduce-overhead", dynamic=False)
+    config = ci.InspectorConfig({"backend": "inductor"})
+    applied = ci.apply(model, dynamic_arg_dims={"x": 0}, vllm_config=config)
+    model(x)
+    expected = reference(x)
+    report = applied.capture([4, 8])
+    result = model(x)
+    entry = applied._program.entries[0]
+    static = x.clone()
+    replay, out = bare(lambda one: entry.run(model, one), static)
+    replay()
+    torch.testing.assert_close(result, expected, rtol=2e-2, atol=2e-2)
+    same = torch.equal(result, entry.run(model, x)) and torch.equal(out, result)
+    print(
+        f"whole model, {options.layers} layers of {options.width}, fp16, batch 4; {report.rows[-1].kernel_count} kernels in the graph"
+    )
+    print(f"  equal bit by bit with and without a graph: {same}")
+    times = alternate(
+        {
+            "eager": lambda: reference(x),
+            "compiled": lambda: compiled(x),
+            "reduced": lambda: reduced(x),
+            "bare": replay,
+            "through": lambda: model(x),
+        },
+        options.rounds,
+        options.calls,
+    )
+    base = times["bare"]
+    for name in ("eager", "compiled", "reduced", "bare"):
+        told(f"  {name} / bare CUDAGraph.replay()", times[name], base)
+    told("  decorated, inputs and outputs copied / bare", times["through"], base, 1.10)
+    told("  decorated, inputs and outputs copied / reduce-overhead", times["through"], times["reduced"], 1.0)
+    applied.capture([4, 8], copy_outputs=False)
+    (own,), _ = applied.inputs(4)
+    own.copy_(x)
+    times = alternate({"bare": replay, "own": lambda: model(own)}, options.rounds, options.calls)
+    told("  decorated, the graph's own buffers / bare", times["own"], times["bare"], 1.03)
+    y = torch.randn(3, options.width, device="cuda", dtype=torch.half)
+    padded = model(y).clone()
+    torch.testing.assert_close(padded, reference(y), rtol=2e-2, atol=2e-2)
+    applied.undo()
+
+
+def pieces(options: argparse.Namespace) -> None:
+    """Four layers split at their attention by Inductor: five pieces, a graph each."""
+    width = options.width
+    for by_inductor in (True, False):
+        config = models.config(
+            backend="inductor",
+            cudagraph_mode="PIECEWISE",
+            dropped_guards="recompile",
+            use_inductor_graph_partition=by_inductor,
+        )
+        model = models.Stack(vllm_config=config, layers=4, width=width).cuda().half().eval()
+        x = torch.randn(4, width, device="cuda", dtype=torch.half)
+        with models.uncached():
+            model(x)
+        report = ci.capture_graphs(model, [4, 8])
+        eager = models.Stack.forward.__wrapped__
+        result = model(x)
+        ci.release_graphs(model)
+        without = model(x)
+        torch.testing.assert_close(result, eager(model, x), rtol=2e-2, atol=2e-2)
+        count = sum(row.partition is not None and row.size == 4 for row in report.rows)
+        by = "Inductor partitions" if by_inductor else "pieces of the FX graph"
+        print(f"4 layers of {width}, fp16, batch 4, split at a custom operator: {count} {by}")
+        print(f"  equal bit by bit with and without graphs: {torch.equal(result, without)}")
+        compiled = alternate({"compiled": lambda: model(x)}, options.rounds, options.calls)["compiled"]
+        ci.capture_graphs(model, [4, 8])
+        times = alternate(
+            {"eager": lambda: eager(model, x), "pieces": lambda: model(x)}, options.rounds, options.calls
+        )
+        told("  compiled, no graph / eager", compiled, times["eager"])
+        told("  from graphs / eager", times["pieces"], times["eager"], 0.4)
+        ci.release_graphs(model)
+
+
+def by_hand(parts: list[Callable[..., Any]], size: int, width: int, pool: Any) -> list[Any]:
+    """Captures compiled parts by hand, a warm-up and a capture each, the operator between them run as it is."""
+    kept: list[Any] = []
+    value: Any = (torch.randn(size, width, device="cuda", dtype=torch.half),)
+    stream = torch.cuda.Stream()
+    for index, part in enumerate(parts):
+        part(*value)
+        graph = torch.cuda.CUDAGraph()
+        torch.cuda.synchronize()
+        with torch.cuda.stream(stream):
+            graph.capture_begin(pool=pool, capture_error_mode="thread_local")
+            out = part(*value)
+            graph.capture_end()
+        graph.replay()
+        kept += [graph, value, out]
+        if index < len(parts) - 1:
+            query, rest, buffer = out
+            torch.ops.silly.attention(query, query, query, buffer)
+            value = (buffer, rest)
+    torch.cuda.synchronize()
+    return kept
+
+
+def captures(options: argparse.Namespace) -> None:
+    """35 sizes of nine pieces: all of it, against captures by hand, and recorded or not."""
+    width = options.width
+    config = models.config(backend="inductor", cudagraph_mode="PIECEWISE", dropped_guards="recompile")
+    model = models.Stack(vllm_config=config, layers=8, width=width).cuda().half().eval()
+    x = torch.randn(4, width, device="cuda", dtype=torch.half)
+    model(x)
+    model(torch.randn(1, width, device="cuda", dtype=torch.half))
+
+    layers = list(model.layers)
+
+    def first(one: torch.Tensor) -> Any:
+        query = layers[0].before(one)
+        return query, one, torch.empty_like(query)
+
+    def middle(index: int) -> Callable[..., Any]:
+        def part(attended: torch.Tensor, rest: torch.Tensor) -> Any:
+            hidden = rest + torch.relu(layers[index - 1].after(attended / 3))
+            query = layers[index].before(hidden)
+            return query, hidden, torch.empty_like(query)
+
+        return part
+
+    def last(attended: torch.Tensor, rest: torch.Tensor) -> Any:
+        return rest + torch.relu(layers[-1].after(attended / 3))
+
+    parts = [
+        torch.compile(one, dynamic=True) for one in (first, *(middle(index) for index in range(1, 8)), last)
+    ]
+    for size in (4, 1):
+        by_hand(parts, size, width, torch.cuda.graph_pool_handle())
+
+    def hand() -> None:
+        pool = torch.cuda.graph_pool_handle()
+        gc.collect()
+        torch.cuda.empty_cache()
+        kept = [by_hand(parts, size, width, pool) for size in reversed(SIZES)]
+        assert len(kept) == len(SIZES)
+
+    def ours() -> None:
+        report = ci.capture_graphs(model, SIZES)
+        assert len(report.captured) == len(SIZES), report
+
+    def recorded() -> None:
+        with ci.record():
+            ours()
+
+    times: dict[str, list[float]] = {"by hand": [], "captured": [], "recorded": []}
+    for _ in range(max(options.rounds // 2, 3)):
+        for name, call in random.sample([("by hand", hand), ("captured", ours), ("recorded", recorded)], 3):
+            torch.cuda.synchronize()
+            begin = time.perf_counter()
+            call()
+            torch.cuda.synchronize()
+            times[name].append((time.perf_counter() - begin) * 1000)
+            ci.release_graphs(model)
+            gc.collect()
+            torch.cuda.empty_cache()
+    print(f"capture of {len(SIZES)} sizes of 9 pieces, {width} wide")
+    told("  by hand", times["by hand"], times["by hand"], unit="ms")
+    told("  capture_graphs / by hand", times["captured"], times["by hand"], 1.1, unit="ms")
+    told("  capture_graphs recorded / not", times["recorded"], times["captured"], 1.02, unit="ms")
+
+
+def main() -> None:
+    """Prints every row; says so where there is no GPU."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--calls", type=int, default=200)
+    parser.add_argument("--width", type=int, default=1024)
+    parser.add_argument("--layers", type=int, default=8)
+    options = parser.parse_args()
+    if not torch.cuda.is_available():
+        print("there is no CUDA GPU here: nothing is measured")
+        return
+    print(f"torch {torch.__version__}, {torch.cuda.get_device_name()}")
+    with torch.no_grad():
+        whole(options)
+        pieces(options)
+        captures(options)
+
+
+if __name__ == "__main__":
+    main()
