@@ -15,7 +15,8 @@ InspectorError
     ├── InvalidDims           so with dynamic dimensions (also a ValueError)
     ├── NotDecoratable        a class or object cannot be decorated or built so (also a TypeError)
     ├── CaptureError          CUDA graphs cannot be captured as asked: nothing compiled yet, or within another capture
-    └── GuardViolation        a call that a dropped guard does not admit, under "raise" (also a RuntimeError)
+    ├── GuardViolation        a call that a dropped guard does not admit, under "raise" (also a RuntimeError)
+    └── NotLoaded             nothing kept could be loaded, and force_aot_load asks for an error (also a RuntimeError)
 """
 
 from __future__ import annotations
@@ -83,3 +84,7 @@ class CaptureError(EngineError):
 
 class GuardViolation(EngineError, RuntimeError):  # noqa: N818
     """A call for which a guard that was dropped at the compile does not hold; the message names it and the line it comes from."""
+
+
+class NotLoaded(EngineError, RuntimeError):  # noqa: N818
+    """No kept artifact could be loaded, under ``force_aot_load``; the message says why."""

@@ -6,12 +6,14 @@ entry's own guards are asked as the policy says, and its bytecode is called.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import itertools
 import logging
 import threading
 import time
+import types
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -21,9 +23,10 @@ import torch
 
 from compile_inspector.engine import dims, dropped_guards, narration
 from compile_inspector.engine.arguments import call_shape
+from compile_inspector.engine.artifacts import graphs, keeping, manifest
 from compile_inspector.engine.config import CompilationMode, DynamicShapesConfig, DynamicShapesType
 from compile_inspector.engine.reuse import Reusing
-from compile_inspector.engine.wrapping import Wrapper, forwarding, self_in
+from compile_inspector.engine.wrapping import Wrapper, base_of, forwarding, self_in
 from compile_inspector.errors import GuardViolation, InvalidConfig
 from compile_inspector.torch_seams import direct, trace
 
@@ -85,6 +88,7 @@ class Program:
         stock_backend: The backend of torch.compile in mode STOCK_TORCH_COMPILE; None in every other.
         aot_compiled_fn: What was compiled to be kept, or loaded; None for what lives in this process only.
         was_aot_compile_fn_loaded_from_disk: Whether that was loaded.
+        keeping: Its artifacts; None where nothing is looked up or kept.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class Program:
         self.unmarked: tuple[dims.Unmarked, ...] = ()
         self.violations: dict[tuple[str, str, str], Violation] = {}
         self.aot_compiled_fn: Any = None
+        self.keeping: keeping.Keeping | None = None
         self.was_aot_compile_fn_loaded_from_disk = False
         self.captured: Any = None
         self.call_shape: Any = None
@@ -114,6 +119,7 @@ class Program:
         self._key, self._how = id(instance), how
         self._told_as = f"module-{next(_ids)}"
         self._cls = type(instance)
+        self._base = base_of(instance)
         self._files: dict[str, None] = {wrapper.original.__code__.co_filename: None}
         self._function: Any = None
         self._compiled: Callable[..., Any] | None = None
@@ -247,7 +253,7 @@ class Program:
 
     def _violated(self, f_locals: dict[str, Any]) -> Callable[..., Any] | None:
         entry = self.entries[0]
-        failure = dropped_guards.failure(entry, f_locals, self._self_name, self._files)
+        failure = dropped_guards.failure(entry.guards, f_locals, self._self_name, self._files)
         sizes = self._shapes().evaluate_guards and not any(
             one.check_sizes is None or one.check_sizes(f_locals) for one in self.entries
         )
@@ -291,21 +297,76 @@ class Program:
         self.call_shape = call_shape(args, kwargs, self.parameters, marked)
         if self.unmarked and not self.entries:
             self._warn(f"{self._name}: {self._unmarked_text()}")
+        if self.keeping is None and keeping.asked_for(self.config):
+            self.keeping = keeping.Keeping(self)
+        try:
+            loaded = None if self.keeping is None else self._load(self.keeping, instance, args, kwargs)
+            if loaded is None:
+                return self._compiled_anew(instance, args, kwargs)
+        finally:
+            restore()
+        return loaded.run(instance, *args, **kwargs)
+
+    def _load(
+        self, kept: keeping.Keeping, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> direct.Entry | None:
+        """The entry that was kept for such a call, in front of the others; None where there is none."""
+        f_locals = self.wrapper.bind(instance, *args, **kwargs)
+        call = keeping.Call(instance, dict(list(f_locals.items())[1:]), f_locals)
+        found = kept.load(call)
+        if found is None:
+            return None
+        entry = found
+        if graphs.can_be_outgrown(found.graphs.values()):
+            entry = msgspec.structs.replace(found, run=functools.partial(self._run_loaded, found.run))
+        self.entries = (entry, *self.entries)
+        self._prefer(entry)
+        return entry
+
+    def _run_loaded(self, run: Callable[..., Any], instance: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Runs a loaded entry; where it holds nothing for the call's size, another is compiled."""
+        try:
+            return run(instance, *args, **kwargs)
+        except graphs.SizeNotKept as error:
+            with _compiling:
+                return self._outgrow(run, error, instance, args, kwargs)
+
+    def _outgrow(
+        self,
+        run: Callable[..., Any],
+        error: graphs.SizeNotKept,
+        instance: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Compiles in this process what was loaded, and lets go of that."""
+        if self.keeping is not None:
+            self.keeping.outgrown(str(error))
+        _log.warning("%s: %s: it is compiled in this process.", self._name, error)
+        self.entries = tuple(one for one in self.entries if getattr(one.run, "args", None) != (run,))
+        marked, restore = self._mark(instance, args, kwargs)
+        self.marked = tuple(marked)
+        try:
+            return self._compiled_anew(instance, args, kwargs)
+        finally:
+            restore()
+
+    def _compiled_anew(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Compiles, and runs what was compiled; the dimensions are marked."""
         begin = time.perf_counter()
+        kept = self.keeping
         try:
             if self._compiled is None:
                 self._compiled = self._torch_compiled()
-            with self._settings():
+            with self._settings(), nullcontext() if kept is None else kept.compiling():
                 result = self._compiled(instance, *args, **kwargs)
+                self._adopt(instance, time.perf_counter() - begin)
         except Exception as error:
             if direct.is_recompile_limit(error):
                 return self._exhaust(instance, args, kwargs, error)
             if self.unmarked and direct.is_constraint_violation(error):
                 error.add_note(self._unmarked_text())
             raise
-        finally:
-            restore()
-        self._adopt(time.perf_counter() - begin)
         return result
 
     def _exhaust(
@@ -321,21 +382,27 @@ class Program:
     @contextmanager
     def _settings(self) -> Generator[None]:
         settings = direct.compiling(
-            traced=self._traced,
+            traced=self._traced_code,
             automatic_dynamic=bool(self.entries) and self.policy == "recompile",
             backed_size_oblivious=self._shapes().type == DynamicShapesType.BACKED_SIZE_OBLIVIOUS,
             assume_32bit_indexing=bool(self._shapes().assume_32_bit_indexing),
             inductor=_debug(getattr(self.config, "debug_dump_path", None)),
         )
-        with settings, self._partitions():
+        with settings, self.partitions():
             yield
 
-    def _partitions(self) -> Any:
+    def partitions(self) -> Any:
+        """What captures the partitions that Inductor makes in its block, where they are to be captured."""
         if not getattr(self.config, "use_inductor_graph_partition", False):
             return nullcontext()
         from compile_inspector.engine.partitions import maybe_use_cudagraph_partition_wrapper
 
         return maybe_use_cudagraph_partition_wrapper(self.vllm_config)
+
+    def _traced_code(self, module: str, code: types.CodeType) -> None:
+        if self.keeping is not None:
+            self.keeping.traced(module, code)
+        self._traced(code.co_filename)
 
     def _traced(self, file: str) -> None:
         self._files[file] = None
@@ -343,12 +410,23 @@ class Program:
         if files is not None:
             files.add(file)
 
+    def function(self) -> types.FunctionType:
+        """The function that is traced: the forward with a code object of its own, or one that calls it."""
+        if self._function is None:
+            original = self.wrapper.original
+            self._traced(original.__code__.co_filename)
+            if self.options.shape_invariants is not None or direct.is_skipped(original):
+                original = forwarding(original, self.options.shape_invariants)
+            self._function = direct.own_code(original)
+        return self._function
+
+    def finder(self, instance: Any) -> manifest.Finder:
+        """Finds the functions that are traced, in the live program."""
+        invariants = self.options.shape_invariants
+        return manifest.Finder(self.wrapper.original, instance, () if invariants is None else (invariants,))
+
     def _torch_compiled(self) -> Callable[..., Any]:
-        original = self.wrapper.original
-        self._traced(original.__code__.co_filename)
-        if self.options.shape_invariants is not None or direct.is_skipped(original):
-            original = forwarding(original, self.options.shape_invariants)
-        self._function = direct.own_code(original)
+        self.function()
         config, options = self.config, None
         if config.mode == CompilationMode.PIECEWISE_COMPILE:
             from compile_inspector.engine.piecewise import make_backend
@@ -365,10 +443,13 @@ class Program:
             )
         return torch.compile(self._function, fullgraph=True, backend=backend, options=options or None)
 
-    def _adopt(self, seconds: float) -> None:
+    def _adopt(self, instance: Any, seconds: float) -> None:
         new = direct.new_entries(self._function, self.entries)
         if not new:
             return
+        for entry in new if self.keeping is not None else ():
+            assert self.keeping is not None
+            self.keeping.keep(entry, instance, seconds)
         first = not self.entries
         self.entries = (*new, *self.entries)
         self._prefer(new[0])
@@ -390,6 +471,36 @@ class Program:
     def _unmarked_text(self) -> str:
         listed = "; ".join(map(str, self.unmarked[:8]))
         return f"these inputs share a dynamic size and are not marked themselves: {listed}. Where that is no accident, name them in dynamic_arg_dims too"
+
+    @property
+    def _own_entries(self) -> tuple[direct.Entry, ...]:
+        """Those that were compiled in this process."""
+        return tuple(entry for entry in self.entries if entry.compile_id is not None)
+
+    @property
+    def cls(self) -> type:
+        """The instance's class, as its author wrote it."""
+        return self._base
+
+    @property
+    def class_name(self) -> str:
+        """Its module and qualified name."""
+        return f"{self._base.__module__}.{self._base.__qualname__}"
+
+    @property
+    def name(self) -> str:
+        """What to call the program in messages."""
+        return self._name
+
+    @property
+    def self_name(self) -> str:
+        """What the forward calls its instance."""
+        return self._self_name
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that were traced."""
+        return tuple(self._files)
 
     @property
     def _name(self) -> str:
@@ -419,7 +530,7 @@ class Program:
             "splitting_ops": list(getattr(config, "splitting_ops", None) or ()),
             "file": self.wrapper.original.__code__.co_filename,
             "line": self.wrapper.original.__code__.co_firstlineno,
-            "compile_ids": [str(entry.compile_id) for entry in reversed(self.entries)],
+            "compile_ids": [str(entry.compile_id) for entry in reversed(self._own_entries)],
         }
 
     def facts(self) -> list[tuple[str, dict[str, Any], Any]]:
@@ -428,8 +539,9 @@ class Program:
         if self.entries:
             told.append(("marked", self._marks(), self.entries[-1].compile_id))
         told += [
-            ("dropped_guards", self._guards(entry), entry.compile_id) for entry in reversed(self.entries)
+            ("dropped_guards", self._guards(entry), entry.compile_id) for entry in reversed(self._own_entries)
         ]
+        told += [] if self.keeping is None else self.keeping.facts()
         told += [("violations", self._violation(one), one.compile_id) for one in self.violations.values()]
         return told
 

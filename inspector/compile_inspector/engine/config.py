@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
@@ -154,7 +155,9 @@ class CompilationConfig:
         use_aot_compile: Keep what was compiled on disk, and load it in the next process.
         disable_compile_cache: Neither read nor write anything kept on disk.
         force_aot_load: Raise where nothing can be loaded.
-        cache_dir: Where artifacts of this model are kept; "" for a folder below the cache root named after the model's key.
+        cache_root: Where artifacts are kept: its folder ``artifacts``.
+        cache_dir: Where artifacts of this model are kept instead; "" for there.
+        cache_limit_bytes: What the artifacts of that folder may take together; what was used longest ago is removed.
         local_cache_dir: The folder in use, set by the engine.
         traced_files: Files whose functions were traced, filled by the engine.
         debug_dump_path: Where Inductor's debug output goes; None for nowhere.
@@ -186,6 +189,7 @@ class CompilationConfig:
     force_aot_load: bool = field(default_factory=lambda: _flag("FORCE_AOT_LOAD"), metadata=_not_hashed())
     cache_root: str = field(default_factory=_cache_root, metadata=_not_hashed())
     cache_dir: str = field(default="", metadata=_not_hashed())
+    cache_limit_bytes: int = field(default=4 << 30, metadata=_not_hashed())
     local_cache_dir: str | None = field(default=None, metadata=_not_hashed())
     traced_files: set[str] = field(default_factory=set, metadata=_not_hashed())
     debug_dump_path: str | None = field(default=None, metadata=_not_hashed())
@@ -284,6 +288,14 @@ class InspectorConfig:
         if isinstance(largest, bool) or not isinstance(largest, int) or largest < 1:
             msg = f"max_num_batched_tokens must be a size of 1 or more, got {largest!r}"
             raise InvalidConfig(msg)
+
+
+def artifact_folder(config: Any) -> Path:
+    """Where the artifacts of a compilation configuration are kept."""
+    chosen = getattr(config, "cache_dir", None)
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path(getattr(config, "cache_root", None) or _cache_root()) / "artifacts"
 
 
 def max_num_batched_tokens(vllm_config: Any) -> int:

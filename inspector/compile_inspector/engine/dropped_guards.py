@@ -110,9 +110,9 @@ def read(entry: Entry, self_name: str, files: Iterable[str]) -> tuple[DroppedGua
     )
 
 
-def failure(entry: Entry, f_locals: dict[str, Any], self_name: str, files: Iterable[str]) -> Failure | None:
-    """The first guard of an entry that a call does not meet; None where it meets all."""
-    part = failing_part(entry, f_locals)
+def failure(guards: Any, f_locals: dict[str, Any], self_name: str, files: Iterable[str]) -> Failure | None:
+    """The first guard of a manager that a call does not meet; None where it meets all."""
+    part = failing_part(guards, f_locals)
     if part is None:
         return None
     expr, source = _expr(part), _subject(part)
@@ -127,7 +127,7 @@ def failure(entry: Entry, f_locals: dict[str, Any], self_name: str, files: Itera
     category = (
         SIZE if "size mismatch" in expr or "rank mismatch" in expr or "stride mismatch" in expr else None
     )
-    reading = Reading(f_locals, getattr(entry.guards, "global_scope", None) or {})
+    reading = Reading(f_locals, getattr(guards, "global_scope", None) or {})
     return Failure(
         source,
         expr,

@@ -68,6 +68,11 @@ def violation(payload: dict[str, Any], compile_id: Any) -> None:
     emit("violations", payload, compile_id=compile_id)
 
 
+def lookup(payload: dict[str, Any], compile_id: Any = None) -> None:
+    """An artifact was looked up, or a program was not kept."""
+    emit("artifacts", payload, compile_id=compile_id)
+
+
 def tell(facts: Iterable[tuple[str, dict[str, Any], Any]]) -> None:
     """Emits facts as `live` gives them."""
     for name, payload, compile_id in facts:

@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
-import operator
 import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import fx
 
 from compile_inspector.engine import narration, ranges
-from compile_inspector.engine.config import CUDAGraphMode, max_num_batched_tokens
+from compile_inspector.engine.config import max_num_batched_tokens
 from compile_inspector.engine.counters import compilation_counter
-from compile_inspector.engine.cudagraph import CUDAGraphOptions, CUDAGraphWrapper, PieceOf
+from compile_inspector.engine.cudagraph import PieceOf
 from compile_inspector.engine.partitions import maybe_use_cudagraph_partition_wrapper
+from compile_inspector.engine.pieces import (
+    GRAPH,
+    Compiled,
+    Kept,
+    KeptEntry,
+    KeptPiece,
+    ReadAt,
+    captured,
+    graph_numbers,
+    reader,
+)
 from compile_inspector.engine.splitting import Piece, Split, split
-from compile_inspector.engine.stitching import stitch, varying
+from compile_inspector.engine.stitching import stitch, stitches, varying
 from compile_inspector.engine.structure import structure
 from compile_inspector.torch_seams import backends
 
 _log = logging.getLogger(__name__)
-_ids = itertools.count(1)
 _REMEMBERED = 4096
 """Sizes whose entry is remembered; a size beyond these is looked up at each call."""
-
-
-class Compiled(NamedTuple):
-    """One piece as it was compiled.
-
-    Attributes:
-        run: Takes the piece's inputs, gives a tuple.
-        guards: Conditions on the size that the backend assumed.
-        symbol: The size in these conditions.
-    """
-
-    run: Callable[..., Any]
-    guards: tuple[Any, ...] = ()
-    symbol: Any = None
 
 
 @dataclass
@@ -54,6 +48,7 @@ class Entry:
         conditions: What the backend assumed of the size, with the symbol in each: a size for which one fails runs elsewhere.
         rows: One fact a piece, as `narration.ranges` tells it.
         calls: How often it was run.
+        pieces: What was compiled of each compiled piece, by its name, without what captures it.
     """
 
     range: ranges.Range | None
@@ -61,6 +56,7 @@ class Entry:
     conditions: tuple[tuple[tuple[Any, ...], Any], ...] = ()
     rows: list[dict[str, Any]] = field(default_factory=list)
     calls: int = 0
+    pieces: dict[str, Compiled] = field(default_factory=dict)
 
     def admits(self, size: int) -> bool:
         """Whether it computes what it should for this size."""
@@ -160,7 +156,7 @@ class PiecewiseGraph:
     def __init__(self, backend: PiecewiseBackend, divided: Split, example_inputs: tuple[Any, ...]) -> None:
         self._backend, self._split = backend, divided
         self.compile_id = backends.compile_id()
-        self._key = f"graph-{next(_ids)}"
+        self._key = f"graph-{next(graph_numbers)}"
         self._examples = example_inputs
         self._inputs = _placeholder_values(divided.module)
         self._fake_mode = backends.fake_mode_of(self._inputs)
@@ -170,12 +166,13 @@ class PiecewiseGraph:
         self._lock = threading.Lock()
         self._done: dict[Hashable, tuple[Compiled, int]] = {}
         self._fell_back: set[str] = set()
-        self._symbol, self._at, self._ranges = self._plan()
+        self._symbol, self._read_at, self._ranges = self._plan()
+        self._at = None if self._read_at is None else reader(self._read_at)
         for problem in self._ranges.problems:
             _log.warning("%s", problem)
         narration.register(self)
 
-    def _plan(self) -> tuple[Any, Callable[[Sequence[Any]], int] | None, ranges.Ranges]:
+    def _plan(self) -> tuple[Any, ReadAt | None, ranges.Ranges]:
         """The symbol that is the size, where to read it in a call's inputs, and the ranges."""
         config = self._backend.vllm_config.compilation_config
         planned = ranges.plan(
@@ -187,7 +184,7 @@ class PiecewiseGraph:
         symbols = backends.symbols(self._inputs)
         if len(symbols) == 1:
             symbol = next(iter(symbols))
-            return symbol, _reader(self._inputs, symbol), planned
+            return symbol, _place_of(self._inputs, symbol), planned
         whole = ranges.Ranges((ranges.Range(1, planned.spans[-1].end),), (), planned.problems)
         if len(planned.all) == 1:
             return None, None, whole
@@ -203,8 +200,35 @@ class PiecewiseGraph:
         if len(self._entries) == 1:
             (entry,) = self._entries.values()
             self._release()
-            return self._single(entry)
-        return self._dispatching()
+            run = self._single(entry)
+        else:
+            run = self._dispatching()
+        setattr(run, GRAPH, self)
+        return run
+
+    def kept(self) -> Kept:
+        """What another process needs to run this graph, as far as it was compiled when Dynamo asked for it."""
+        compiled = [piece for piece in self._split.pieces if piece.kind == "compiled"]
+        return Kept(
+            None if self._is_whole() else stitches(self._split.module),
+            tuple(
+                KeptPiece(piece.name, piece.index, piece.kind, varying(self._split, piece), piece.module)
+                for piece in (compiled if self._is_whole() else self._split.pieces)
+            ),
+            tuple(
+                KeptEntry(one, dict(entry.pieces), tuple(entry.rows))
+                for one, entry in self._entries.items()
+                if one is not None
+            ),
+            self._read_at,
+            self._ranges,
+            None if self._symbol is None else str(self._symbol),
+            self.split_fact(tuple(self._backend.vllm_config.compilation_config.splitting_ops or ())),
+            inductor_splits=self._backend.compiler.inductor_splits,
+        )
+
+    def _is_whole(self) -> bool:
+        return self._split.pieces[0].module is self._split.module
 
     def _release(self) -> None:
         """Lets go of what only further compiles would need."""
@@ -292,6 +316,7 @@ class PiecewiseGraph:
                 continue
             compiled, row = self._compile_piece(piece, one)
             entry.rows.append(row)
+            entry.pieces[piece.name] = compiled
             place = capturable.index(piece)
             wrapped = self._captured(compiled.run, piece, first=place == 0, last=place == len(capturable) - 1)
             runs[piece.name] = compiled._replace(run=wrapped)
@@ -350,22 +375,15 @@ class PiecewiseGraph:
     def _captured(
         self, run: Callable[..., Any], piece: Piece, *, first: bool, last: bool
     ) -> Callable[..., Any]:
-        config = self._backend.vllm_config.compilation_config
-        mode = getattr(config, "cudagraph_mode", None) or CUDAGraphMode.NONE
-        if not mode.has_piecewise_cudagraphs() or self._backend.compiler.inductor_splits:
+        if self._backend.compiler.inductor_splits:
             return run
-        copies = bool(getattr(config, "cudagraph_copy_inputs", False))
-        return CUDAGraphWrapper(
-            run,
-            self._backend.vllm_config,
-            CUDAGraphMode.PIECEWISE,
-            CUDAGraphOptions(debug_log_enable=first, gc_disable=not first, weak_ref_output=last),
-            copied=varying(self._split, piece) if copies else (),
-            piece=PieceOf(self.compile_id, piece.index, self._backend.prefix),
+        of = PieceOf(self.compile_id, piece.index, self._backend.prefix)
+        return captured(
+            run, self._backend.vllm_config, of, varying(self._split, piece), first=first, last=last
         )
 
     def _stitched(self, runs: dict[str, Compiled]) -> Callable[..., Any]:
-        if self._split.pieces[0].module is self._split.module:
+        if self._is_whole():
             return runs[self._split.pieces[0].name].run
         return stitch(self._split.module, {name: one.run for name, one in runs.items()})
 
@@ -435,14 +453,14 @@ def _unset(*_: Any) -> Any:
     raise AssertionError
 
 
-def _reader(values: Sequence[Any], symbol: Any) -> Callable[[Sequence[Any]], int] | None:
-    """What reads the size from a call's inputs; None where no input is just that size."""
+def _place_of(values: Sequence[Any], symbol: Any) -> ReadAt | None:
+    """Where to read the size; None where no input is just that size."""
     for index, value in enumerate(values):
         if backends.is_symbol(value, symbol):
-            return operator.itemgetter(index)
+            return ReadAt(index, None)
     for index, value in enumerate(values):
         if isinstance(value, torch.Tensor):
             for dim, size in enumerate(value.shape):
                 if backends.is_symbol(size, symbol):
-                    return lambda inputs, index=index, dim=dim: inputs[index].shape[dim]
+                    return ReadAt(index, dim)
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import fx
@@ -38,14 +38,34 @@ def _varies(node: Any, splitting: set[str]) -> bool:
     return not owned and isinstance(node.meta.get("example_value"), torch.Tensor)
 
 
-def stitch(module: fx.GraphModule, runs: dict[str, Callable[..., Any]]) -> Callable[..., Any]:
+class Stitches(NamedTuple):
+    """A function that calls pieces, as text.
+
+    Attributes:
+        source: Of the function ``call``.
+        constants: What its source names, apart from the pieces.
+        pieces: The pieces' names, by what the source calls them.
+    """
+
+    source: str
+    constants: dict[str, Any]
+    pieces: dict[str, str]
+
+    def sewn(self, runs: dict[str, Callable[..., Any]]) -> Callable[..., Any]:
+        """The function, over what runs each piece, by its name."""
+        scope = {**self.constants, **{name: runs[piece] for name, piece in self.pieces.items()}}
+        exec(self.source, scope)
+        return scope["call"]
+
+
+def stitches(module: fx.GraphModule) -> Stitches:
     """A function that calls the pieces as the split module does, without the cost of modules; each value is let go after its last use.
 
     Args:
         module: Holds placeholders, attributes, calls of pieces, items of tuples and an output.
-        runs: By the pieces' names.
     """
     scope: dict[str, Any] = {}
+    pieces: dict[str, str] = {}
     names: dict[fx.Node, str] = {}
     last = {read: node for node in module.graph.nodes for read in node.all_input_nodes}
     lines: list[str] = []
@@ -61,7 +81,7 @@ def stitch(module: fx.GraphModule, runs: dict[str, Callable[..., Any]]) -> Calla
             scope[f"c{number}"] = operator.attrgetter(str(node.target))(module)
             lines.append(f"{name} = c{number}")
         elif node.op == "call_module":
-            scope[f"p{number}"] = runs[str(node.target)]
+            pieces[f"p{number}"] = str(node.target)
             passed = ", ".join(_source(one, names) for one in node.args)
             lines.append(f"{name} = p{number}({passed})")
         else:
@@ -71,8 +91,12 @@ def stitch(module: fx.GraphModule, runs: dict[str, Callable[..., Any]]) -> Calla
         if spent:
             lines.append(f"{' = '.join(spent)} = None")
     body = "\n    ".join(lines)
-    exec(f"def call({', '.join(arguments)}):\n    {body}", scope)
-    return scope["call"]
+    return Stitches(f"def call({', '.join(arguments)}):\n    {body}", scope, pieces)
+
+
+def stitch(module: fx.GraphModule, runs: dict[str, Callable[..., Any]]) -> Callable[..., Any]:
+    """What calls the pieces as the split module does: `stitches` over what runs each, by its name."""
+    return stitches(module).sewn(runs)
 
 
 def _source(value: Any, names: dict[fx.Node, str]) -> str:

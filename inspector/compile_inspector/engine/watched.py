@@ -75,7 +75,7 @@ def watch(
         self_name: What the function calls it.
         read: The tensors that its graph was given beside the call's arguments.
     """
-    scope = entry.run.__globals__
+    scope = entry.bare.__globals__
     wanted = {id(one): one for one in read}
     names: dict[int, str] = {}
     for source in _sources(entry, self_name):

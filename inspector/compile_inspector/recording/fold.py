@@ -16,7 +16,16 @@ _STARTS = frozenset({"dynamo_start"})
 _SHORT = 1000
 TOLD = frozenset(
     FACT + name
-    for name in ("applied", "marked", "dropped_guards", "violations", "splits", "ranges", "captures")
+    for name in (
+        "applied",
+        "marked",
+        "dropped_guards",
+        "violations",
+        "splits",
+        "ranges",
+        "captures",
+        "artifacts",
+    )
 )
 """Facts that the compile decorator tells, each again when it has changed; they may be about compiles from before the recording."""
 _START_ARTIFACTS = frozenset({"recompile_reasons", FACT + "recompile", FACT + "existing"})

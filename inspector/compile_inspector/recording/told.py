@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
@@ -177,6 +177,29 @@ class RangesFact(msgspec.Struct, frozen=True):
     symbol: str | None
     problems: tuple[str, ...]
     ranges: tuple[RangeFact, ...]
+
+
+class ArtifactDifference(msgspec.Struct, frozen=True):
+    """One entry of what an artifact differs in."""
+
+    component: str
+    was: str | None
+    now: str | None
+    file: str | None = None
+    line: int | None = None
+
+
+class ArtifactFact(msgspec.Struct, frozen=True):
+    """The fact ``artifacts``."""
+
+    module: str | None
+    class_name: str = msgspec.field(name="class")
+    outcome: Literal["hit", "miss", "bypass"]
+    cache_key: str | None
+    components: tuple[tuple[str, str], ...]
+    differs: tuple[ArtifactDifference, ...]
+    reason: str | None
+    path: str | None
 
 
 def told(trace: Trace, name: str, kind: type[Fact]) -> tuple[Told[Fact], ...]:

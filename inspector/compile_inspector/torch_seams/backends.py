@@ -59,6 +59,15 @@ def named(name: str) -> Callable[..., Any]:
     return found
 
 
+def own_callable(name: str) -> Callable[..., Any] | None:
+    """The backend that a name means, where it is not one of torch's."""
+    try:
+        found = named(name or "inductor")
+    except ValueError:
+        return None
+    return None if str(getattr(found, "__module__", "torch")).startswith("torch.") else found
+
+
 def inductor(module: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Callable[..., Any]:
     """Compiles a graph with Inductor, which takes possession of it."""
     return lookup("torch._inductor.compile_fx:compile_fx")(module, inputs, config_patches=settings or None)

@@ -8,10 +8,11 @@ Source: `torch._dynamo.eval_frame._debug_get_cache_entry_list`, `torch._dynamo.g
 
 from __future__ import annotations
 
+import itertools
 import types
 import weakref
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -33,6 +34,7 @@ USES = (
     "torch.fx.experimental._config:backed_size_oblivious",
 )
 _GRAPH = "__compiled_fn"
+_numbers = itertools.count(1)
 _forgotten: deque[tuple[dict[str, Any], str]] = deque()
 
 
@@ -49,7 +51,10 @@ class Entry(msgspec.Struct, frozen=True):
         check: Takes the call's locals as a dict, and answers whether every guard holds.
         check_sizes: The same of the guards on symbolic sizes alone; None where there are none.
         guards: torch's guard manager.
-        compile_id: torch's.
+        compile_id: torch's; None for one that was loaded.
+        code: What Dynamo made of the function, before the engine renamed its graphs.
+        graphs: What its backend compiled, by the names that the code calls it by.
+        bare: The code as a plain function; `run`, but for an entry that somebody put something in front of.
     """
 
     run: Callable[..., Any]
@@ -57,6 +62,9 @@ class Entry(msgspec.Struct, frozen=True):
     check_sizes: Callable[[dict[str, Any]], bool] | None
     guards: Any
     compile_id: Any
+    code: types.CodeType
+    graphs: dict[str, Any]
+    bare: types.FunctionType
 
 
 def own_code(function: types.FunctionType) -> types.FunctionType:
@@ -87,15 +95,30 @@ def new_entries(function: types.FunctionType, known: tuple[Entry, ...]) -> list[
 
 
 def _entry(function: types.FunctionType, cached: Any) -> Entry:
-    manager = cached.guard_manager
-    leaves = list(manager.root.get_epilogue_lambda_guards())
-    return Entry(
-        _bare(function, cached.code),
-        manager.root.check,
-        _all(leaves),
-        manager,
-        getattr(cached, "compile_id", None),
-    )
+    scope = function.__globals__
+    graphs = {
+        name: getattr(scope[name], "_torchdynamo_orig_callable", scope[name])
+        for name in cached.code.co_names
+        if name.startswith(_GRAPH) and name in scope
+    }
+    return entry_of(function, cached.code, graphs, cached.guard_manager, getattr(cached, "compile_id", None))
+
+
+def entry_of(
+    function: types.FunctionType, code: types.CodeType, graphs: dict[str, Any], guards: Any, compile_id: Any
+) -> Entry:
+    """The entry of a function's compiled version.
+
+    Args:
+        function: It.
+        code: What Dynamo made of it.
+        graphs: What the code calls, by name.
+        guards: torch's guard manager.
+        compile_id: torch's, or None.
+    """
+    leaves = list(guards.root.get_epilogue_lambda_guards())
+    run = _bare(function, code, graphs)
+    return Entry(run, guards.root.check, _all(leaves), guards, compile_id, code, graphs, run)
 
 
 def _all(leaves: list[Any]) -> Callable[[dict[str, Any]], bool] | None:
@@ -104,32 +127,29 @@ def _all(leaves: list[Any]) -> Callable[[dict[str, Any]], bool] | None:
     return lambda f_locals: all(leaf(f_locals) for leaf in leaves)
 
 
-def _bare(function: types.FunctionType, code: types.CodeType) -> Callable[..., Any]:
+def _bare(function: types.FunctionType, code: types.CodeType, graphs: dict[str, Any]) -> types.FunctionType:
     """The bytecode as a function, its graphs called without the wrapper that keeps Dynamo out of them.
 
     The graphs stay in the function's own globals, under names of ours: a copy of the globals would be blind to later changes.
     """
     sweep()
-    scope, names = function.__globals__, {}
-    for name in code.co_names:
-        if name.startswith(_GRAPH) and name in scope:
-            graph = scope[name]
-            bare = names[name] = f"{name}_bare"
-            scope[bare] = getattr(graph, "_torchdynamo_orig_callable", graph)
+    scope = function.__globals__
+    number = next(_numbers)
+    names = {name: f"{name}_{number}_bare" for name in graphs}
+    scope.update({names[name]: graph for name, graph in graphs.items()})
     code = code.replace(co_names=tuple(names.get(name, name) for name in code.co_names))
     lookup("torch._dynamo.eval_frame:skip_code")(code)
     run = types.FunctionType(code, scope, function.__name__, function.__defaults__, function.__closure__)
     run.__kwdefaults__ = function.__kwdefaults__
-    for bare in names.values():
-        weakref.finalize(run, _forget, scope, bare).atexit = False
+    forget_with(run, scope, names.values())
     return run
 
 
 @contextmanager
 def inputs_seen(entry: Entry) -> Generator[list[Any]]:
     """Collects, while its block runs, what each graph of an entry is given."""
-    scope, seen = entry.run.__globals__, []
-    names = [name for name in entry.run.__code__.co_names if name.startswith(_GRAPH) and name in scope]
+    scope, seen = entry.bare.__globals__, []
+    names = [name for name in entry.bare.__code__.co_names if name.startswith(_GRAPH) and name in scope]
     graphs = {name: scope[name] for name in names}
 
     def spy(graph: Callable[..., Any]) -> Callable[..., Any]:
@@ -144,6 +164,12 @@ def inputs_seen(entry: Entry) -> Generator[list[Any]]:
         yield seen
     finally:
         scope.update(graphs)
+
+
+def forget_with(run: Callable[..., Any], scope: dict[str, Any], names: Iterable[str]) -> None:
+    """Takes names out of a namespace when a function is gone."""
+    for name in names:
+        weakref.finalize(run, _forget, scope, name).atexit = False
 
 
 def _forget(scope: dict[str, Any], name: str) -> None:
@@ -161,16 +187,16 @@ def sweep() -> None:
             del scope[name]
 
 
-def failing_part(entry: Entry, f_locals: dict[str, Any]) -> str | None:
-    """Torch's text of the first guard that does not hold; None where all hold."""
-    found = entry.guards.root.check_verbose(f_locals)
+def failing_part(guards: Any, f_locals: dict[str, Any]) -> str | None:
+    """Torch's text of the first guard of a manager that does not hold; None where all hold."""
+    found = guards.root.check_verbose(f_locals)
     if found.result:
         return None
     parts = list(found.verbose_code_parts)
     if len(parts) == 1:
         return parts[0]
     explain = lookup("torch._dynamo.guards:get_guard_fail_reason_helper")
-    return explain(entry.guards, f_locals, None, None).removeprefix("None: ").partition("\n")[0]
+    return explain(guards, f_locals, None, None).removeprefix("None: ").partition("\n")[0]
 
 
 def guard_parts(guards: Any) -> Iterator[tuple[str, str, str]]:
@@ -198,7 +224,7 @@ def _parts(manager: Any) -> Iterator[tuple[str, str, str]]:
 @contextmanager
 def compiling(
     *,
-    traced: Callable[[str], None],
+    traced: Callable[[str, types.CodeType], None],
     automatic_dynamic: bool,
     backed_size_oblivious: bool,
     assume_32bit_indexing: bool,
@@ -207,7 +233,7 @@ def compiling(
     """The settings of one compile, alone in the process; every one is put back, last in first out.
 
     Args:
-        traced: Told the file of each function that is inlined.
+        traced: Told each function that is inlined: the name of its module, and its code.
         automatic_dynamic: Whether sizes that differ from an earlier compile's become symbols.
         backed_size_oblivious: Whether backed sizes are treated as neither 0 nor 1.
         assume_32bit_indexing: Inductor's setting.
@@ -216,7 +242,7 @@ def compiling(
 
     def watch(original: Any) -> Any:
         def inline_call_(translator: Any) -> Any:
-            traced(translator.f_code.co_filename)
+            traced(str(translator.f_globals.get("__name__", "")), translator.f_code)
             return original(translator)
 
         return inline_call_

@@ -130,6 +130,7 @@ CACHES: tuple[Column[CacheLookup], ...] = (
         lambda row: [_difference(part) for part in row.differs],
     ),
     Column("reason", "Reason", "text", lambda row: row.reason),
+    Column("module", "Of", "code", lambda row: row.module),
     Column("key", "Key", "code", lambda row: row.key),
     Column(
         "components",

@@ -297,7 +297,10 @@ def _cache_notes(lookups: Iterable[CacheLookup]) -> Iterator[Text]:
             lookup.reason
             or f"differs in {', '.join(difference.component for difference in lookup.differs[:4])}"
         )
-        yield Text(one_line(f"{lookup.compile_id} {lookup.cache} {lookup.outcome}: {why}", 160), style="dim")
+        yield Text(
+            one_line(f"{lookup.compile_id or lookup.module} {lookup.cache} {lookup.outcome}: {why}", 160),
+            style="dim",
+        )
     yield from _more(len(told) - _NOTES, "caches")
 
 

@@ -1,4 +1,4 @@
-"""The table of cache lookups: Inductor's cache of compiled graphs and AOTAutograd's."""
+"""The table of cache lookups: Inductor's cache of compiled graphs, AOTAutograd's, and the compile decorator's artifacts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from compile_inspector.model.caches import CacheLookup, KeyComponent, KeyDiffere
 from compile_inspector.model.records import Record
 from compile_inspector.recording.fold import Trace
 from compile_inspector.recording.stacks import Places
+from compile_inspector.recording.told import ArtifactDifference, ArtifactFact, Told, told
 
 Outcome = Literal["hit", "miss", "bypass"]
 
@@ -51,8 +52,8 @@ def outcome_of(record: Record) -> tuple[str, Outcome] | None:
     return _SHOWN[match[1]], outcome
 
 
-def caches(trace: Trace, _places: Places) -> tuple[CacheLookup, ...]:
-    """One row for each lookup, in order of the compiles."""
+def caches(trace: Trace, places: Places) -> tuple[CacheLookup, ...]:
+    """One row for each lookup: the decorator's, then torch's in order of the compiles."""
     keys = _Keys()
     lookups = [
         row
@@ -60,7 +61,26 @@ def caches(trace: Trace, _places: Places) -> tuple[CacheLookup, ...]:
         for record in one.records
         if (row := _lookup(trace, keys, one.id, record)) is not None
     ]
-    return tuple(lookups)
+    return (*(_artifact(one, places) for one in told(trace, "artifacts", ArtifactFact)), *lookups)
+
+
+def _artifact(one: Told[ArtifactFact], places: Places) -> CacheLookup:
+    said = one.said
+    return CacheLookup(
+        compile_id=one.compile_id,
+        cache="artifact",
+        outcome=said.outcome,
+        key=said.cache_key,
+        components=tuple(KeyComponent(name, found) for name, found in said.components),
+        differs=tuple(_changed(part, places) for part in said.differs),
+        reason=said.reason,
+        module=said.module or said.class_name,
+    )
+
+
+def _changed(part: ArtifactDifference, places: Places) -> KeyDifference:
+    location = None if part.file is None else places.location([part.file, part.line or 0, None, part.now])
+    return KeyDifference(part.component, part.was, part.now, location)
 
 
 def _read(record: Record) -> _Key | str:

@@ -1,0 +1,301 @@
+"""One program's artifacts: looked up before it compiles, loaded where everything about it is as it was, kept after it compiled.
+
+Whatever goes wrong here, the call compiles; what happened is a `Lookup`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import pickle
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from compile_inspector.engine import narration
+from compile_inspector.engine.artifacts import envelope, key, loading, manifest, saving, secret, store
+from compile_inspector.engine.artifacts.header import Component, Difference, Header, differences, key_of
+from compile_inspector.engine.config import CompilationMode, artifact_folder
+from compile_inspector.engine.counters import compilation_counter
+from compile_inspector.errors import NotLoaded
+from compile_inspector.torch_seams import direct, kept_code, kept_guards
+
+_log = logging.getLogger(__name__)
+_ids = itertools.count(1)
+_COMPARED = 64
+"""A miss is compared with this many artifacts of its program, the latest."""
+
+
+class Lookup(msgspec.Struct, frozen=True):
+    """One lookup, or one attempt to keep a program.
+
+    Attributes:
+        outcome: hit, miss, or bypass: nothing could be looked up or kept.
+        key: The lookup key; None where none was made.
+        components: What it was made of.
+        differs: For a miss: what differs from the nearest that is stored.
+        reason: For people.
+        path: The artifact.
+    """
+
+    outcome: str
+    key: str | None
+    components: tuple[Component, ...]
+    differs: tuple[Difference, ...] = ()
+    reason: str | None = None
+    path: str | None = None
+
+
+class AotCompiled:
+    """A compiled program that is kept, or was loaded; called as the forward is, the instance first.
+
+    Attributes:
+        header: What it says about itself.
+        path: Its artifact; None where none was written yet.
+    """
+
+    def __init__(self, entry: direct.Entry, header: Header, payload: bytes | None, path: Path | None) -> None:
+        self._entry, self.header, self.path = entry, header, path
+        self.payload = payload
+
+    def __call__(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
+        """Runs it; makes no check."""
+        return self._entry.run(instance, *args, **kwargs)
+
+    def source_info(self) -> tuple[Any, ...]:
+        """Every function that was traced."""
+        return self.header.functions
+
+
+class Call(NamedTuple):
+    """What a program is looked up or compiled for."""
+
+    instance: Any
+    arguments: Mapping[str, Any]
+    f_locals: dict[str, Any]
+
+
+class Keeping:
+    """The artifacts of one program.
+
+    Args:
+        program: It.
+        always: Whether what is compiled is written at once; otherwise when `save` is called.
+
+    Attributes:
+        lookups: What happened, in order.
+    """
+
+    def __init__(self, program: Any, *, always: bool = True) -> None:
+        self._program, self._always = program, always
+        self.lookups: list[tuple[str, Lookup, Any]] = []
+        self._components: tuple[Component, ...] = ()
+        self._recipes: Callable[[Any], kept_guards.Recipe] | None = None
+        self._traced: list[manifest.Traced] = []
+
+    def traced(self, module: str, code: Any) -> None:
+        """A function was traced through."""
+        self._traced.append(manifest.Traced(module, code))
+
+    def load(self, call: Call) -> direct.Entry | None:
+        """The entry that was kept for such a call; None where it is to be compiled.
+
+        Raises:
+            NotLoaded: There is none, and an error was asked for.
+        """
+        self._components = ()
+        try:
+            found = self._load(call)
+        except (store.Refused, secret.NoSecret) as error:
+            found = self._note("bypass", reason=str(error))
+        except Exception as error:  # noqa: BLE001  a fault here never reaches the user's call
+            found = self._note("bypass", reason=f"the lookup failed: {type(error).__name__}: {error}")
+        if isinstance(found, direct.Entry):
+            return found
+        if getattr(self._program.config, "force_aot_load", False):
+            msg = f"{self._program.name}: nothing could be loaded: {found.reason}"
+            raise NotLoaded(msg)
+        return None
+
+    def _load(self, call: Call) -> direct.Entry | Lookup:
+        self._components = key.components(self._program, call.instance, call.arguments)
+        folder = self._store()
+        group = self._group(folder)
+        nearest: tuple[Difference, ...] | None = None
+        refused: list[str] = []
+        for path in self._candidates(folder, group):
+            try:
+                found = self._try(folder, path, call)
+            except (store.Refused, envelope.Corrupted) as error:
+                _log.warning("Compiling model again due to a load failure from %s, reason: %s", path, error)
+                refused.append(f"{path.name}: {error}")
+                continue
+            except FileNotFoundError:
+                continue
+            if isinstance(found, direct.Entry):
+                return found
+            if nearest is None or len(found) < len(nearest):
+                nearest = found
+        return self._note("miss", differs=nearest or (), reason=_reason(nearest, refused), path=str(group))
+
+    def _candidates(self, folder: store.Store, group: Path) -> list[Path]:
+        """Artifacts of this very key first."""
+        front = key_of(self._components)[:32]
+        found = folder.candidates(group)
+        found.sort(key=lambda path: not path.name.startswith(front))
+        return found[:_COMPARED]
+
+    def _try(self, folder: store.Store, path: Path, call: Call) -> direct.Entry | tuple[Difference, ...]:
+        with folder.opened(path) as (opened, file):
+            header = opened.header
+            differs = differences(header.components, self._components)
+            differs = differs or tuple(loading.changed_before(header, self._program, call.instance))
+            if differs:
+                return differs
+            payload = folder.payload(file, opened)
+        try:
+            loaded = loading.entry(header, payload, self._program, call.instance, call.f_locals)
+        except loading.Changed as error:
+            return error.differs
+        self._loaded(folder, path, header, loaded)
+        return loaded
+
+    def _loaded(self, folder: store.Store, path: Path, header: Header, entry: direct.Entry) -> None:
+        folder.used(path)
+        compilation_counter.add("num_aot_artifacts_loaded")
+        self._program.aot_compiled_fn = AotCompiled(entry, header, None, path)
+        self._program.was_aot_compile_fn_loaded_from_disk = True
+        self._note("hit", path=str(path))
+        _log.info("%s was loaded from %s.", self._program.name, path)
+
+    @contextmanager
+    def compiling(self) -> Generator[None]:
+        """What is compiled in this block can be kept; `keep` does so."""
+        self._traced.clear()
+        with kept_code.keepable(), kept_guards.capturing() as recipes:
+            self._recipes = recipes
+            try:
+                yield
+            finally:
+                self._recipes = None
+
+    def keep(self, entry: direct.Entry, instance: Any, seconds: float) -> None:
+        """Keeps what was just compiled, within the block of `compiling`."""
+        compilation_counter.add("num_aot_compiles")
+        try:
+            assert self._recipes is not None
+            recipe = self._recipes(entry.guards)
+            made = saving.made(entry, recipe, self._traced, self._program, instance)
+            header = saving.header(made, self._program, self._components, int(seconds * 1e9), time.time())
+            found = AotCompiled(entry, header, made.payload, None)
+            self._program.aot_compiled_fn = found
+            if self._always:
+                self._write(found)
+        except (kept_guards.Unkeepable, store.Refused, secret.NoSecret) as error:
+            self._unkept(str(error), entry.compile_id)
+        except (pickle.PicklingError, TypeError, AttributeError, ValueError) as error:
+            self._unkept(f"it cannot be pickled: {error}", entry.compile_id)
+        except Exception as error:  # noqa: BLE001  a fault here never reaches the user's call
+            self._unkept(f"{type(error).__name__}: {error}", entry.compile_id)
+
+    def _unkept(self, why: str, compile_id: Any) -> None:
+        _log.warning("%s is not kept: %s", self._program.name, why)
+        self._note("bypass", reason=f"not kept: {why}", compile_id=compile_id)
+
+    def save(self) -> Path:
+        """Writes what was compiled and not yet written.
+
+        Raises:
+            store.Refused, secret.NoSecret: It could not be written.
+        """
+        found = self._program.aot_compiled_fn
+        return found.path or self._write(found)
+
+    def _write(self, found: AotCompiled) -> Path:
+        folder = self._store()
+        assert found.payload is not None
+        path = folder.write(self._group(folder), found.header, found.payload)
+        found.path, found.payload = path, None
+        compilation_counter.add("num_aot_artifacts_saved")
+        compilation_counter.add("num_compiled_artifacts_saved", found.header.graphs)
+        _log.info("%s was kept in %s.", self._program.name, path)
+        return path
+
+    def _store(self) -> store.Store:
+        config = self._program.config
+        limit = getattr(config, "cache_limit_bytes", None) or store.LIMIT_BYTES
+        return store.Store(artifact_folder(config), limit)
+
+    def _group(self, folder: store.Store) -> Path:
+        found = folder.group(self._program.class_name, self._program.prefix, key.rank())
+        if hasattr(self._program.config, "local_cache_dir"):
+            self._program.config.local_cache_dir = str(found)
+        return found
+
+    def _note(
+        self,
+        outcome: str,
+        *,
+        differs: tuple[Difference, ...] = (),
+        reason: str | None = None,
+        path: str | None = None,
+        compile_id: Any = None,
+    ) -> Lookup:
+        found = key_of(self._components) if self._components else None
+        lookup = Lookup(outcome, found, self._components, differs, reason, path)
+        told = f"lookup-{next(_ids)}"
+        self.lookups.append((told, lookup, compile_id))
+        narration.lookup(self._fact(told, lookup), compile_id)
+        return lookup
+
+    def outgrown(self, why: str) -> None:
+        """A loaded program was asked for what was not kept."""
+        self._note("miss", reason=why)
+
+    def facts(self) -> list[tuple[str, dict[str, Any], Any]]:
+        """Every fact as it stands now."""
+        return [
+            ("artifacts", self._fact(told, lookup), compile_id) for told, lookup, compile_id in self.lookups
+        ]
+
+    def _fact(self, told: str, lookup: Lookup) -> dict[str, Any]:
+        return {
+            "key": told,
+            "module": self._program.prefix or None,
+            "class": self._program.class_name,
+            "outcome": lookup.outcome,
+            "cache_key": lookup.key,
+            "components": [[one.name, one.hash] for one in lookup.components],
+            "differs": [msgspec.to_builtins(one) for one in lookup.differs],
+            "reason": lookup.reason,
+            "path": None if lookup.path is None else Path(lookup.path).name,
+        }
+
+
+def _reason(nearest: tuple[Difference, ...] | None, refused: list[str]) -> str:
+    if refused:
+        return "; ".join(refused)
+    if nearest is None:
+        return "nothing of this program is stored"
+    return f"{', '.join(one.component for one in nearest[:4])} changed"
+
+
+def asked_for(config: Any) -> bool:
+    """Whether a configuration asks for artifacts, and compiles something that could be kept."""
+    if not getattr(config, "use_aot_compile", False) or getattr(config, "disable_compile_cache", False):
+        return False
+    return possible(config)
+
+
+def possible(config: Any) -> bool:
+    """Whether what a configuration compiles could be kept."""
+    mode = CompilationMode(config.mode)
+    backend = getattr(config, "backend", "") or "inductor"
+    return backend != "eager" and mode in (
+        CompilationMode.DYNAMO_TRACE_ONCE,
+        CompilationMode.PIECEWISE_COMPILE,
+    )

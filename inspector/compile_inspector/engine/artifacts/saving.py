@@ -1,0 +1,124 @@
+"""A compiled entry as bytes: its code, its guards' recipes and its graphs, with the manifest of what they were made of."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from compile_inspector.engine.artifacts import fingerprints, graphs, key, manifest
+from compile_inspector.engine.artifacts.header import (
+    Component,
+    FunctionPrint,
+    Header,
+    ValuePrint,
+    digest,
+    key_of,
+)
+from compile_inspector.torch_seams import custom_operators, direct, kept_code
+from compile_inspector.torch_seams.kept_guards import Recipe, Unkeepable
+
+OPERATOR = "OPERATOR"
+"""The kind of a `ValuePrint` that is about something the graph calls."""
+
+
+class Payload(NamedTuple):
+    """What is pickled.
+
+    Attributes:
+        state: `kept_guards.Recipe.state`.
+        texts: What the guards say.
+        imports, builtins: As of `kept_guards.Recipe`.
+        code: Dynamo's bytecode.
+        graphs: By the names that it calls them by.
+    """
+
+    state: tuple[Any, Any]
+    texts: tuple[str, ...]
+    imports: dict[str, str]
+    builtins: str | None
+    code: bytes
+    graphs: dict[str, graphs.GraphCode]
+
+
+class Made(NamedTuple):
+    """An artifact in the making."""
+
+    payload: bytes
+    functions: tuple[FunctionPrint, ...]
+    values: tuple[ValuePrint, ...]
+    guards: str
+    graphs: int
+
+
+def made(
+    entry: direct.Entry, recipe: Recipe, traced: Iterable[manifest.Traced], program: Any, instance: Any
+) -> Made:
+    """What is kept of a compiled entry.
+
+    Raises:
+        Unkeepable: It cannot be, and why.
+    """
+    _check(entry, recipe, program)
+    live = {source: value for source, _, value in recipe.values}
+    functions = manifest.functions(manifest.of_users(traced), program.finder(instance), live)
+    values = (*manifest.values(recipe.values), *_called(recipe))
+    kept = {name: graphs.code_of(graph) for name, graph in entry.graphs.items()}
+    payload = Payload(
+        recipe.state,
+        recipe.texts,
+        recipe.imports,
+        recipe.builtins,
+        kept_code.bytecode(entry.code),
+        kept,
+    )
+    count = sum(len(one.codes) for one in kept.values())
+    return Made(pickle.dumps(payload), functions, values, digest(*recipe.texts), count)
+
+
+def header(
+    made: Made, program: Any, components: tuple[Component, ...], compile_ns: int, created_s: float
+) -> Header:
+    """What the artifact says about itself."""
+    return Header(
+        key=key_of(components),
+        program=program.class_name,
+        prefix=program.prefix,
+        components=components,
+        functions=made.functions,
+        values=made.values,
+        guards=made.guards,
+        backend=getattr(program.config, "backend", "") or "inductor",
+        created_s=created_s,
+        compile_ns=compile_ns,
+        graphs=made.graphs,
+    )
+
+
+def _check(entry: direct.Entry, recipe: Recipe, program: Any) -> None:
+    if recipe.constants:
+        msg = f"the result of {recipe.constants[0]} was taken for a constant (torch.compiler.assume_constant_result)"
+        raise Unkeepable(msg)
+    unhashable = key.unhashable(program.vllm_config)
+    if unhashable is not None:
+        msg = f"the setting {unhashable} changes the code in a way that could not be compared"
+        raise Unkeepable(msg)
+    known = {recipe.builtins, *entry.graphs}
+    used = "\n".join((*entry.code.co_names, *recipe.texts))
+    for name in recipe.installed:
+        if name not in known and name in used:
+            msg = f"its code refers to {name}, an object that torch made for this process"
+            raise Unkeepable(msg)
+
+
+def _called(recipe: Recipe) -> Iterable[ValuePrint]:
+    for one in custom_operators.called(recipe.graphs):
+        if one.problem is not None:
+            raise Unkeepable(one.problem)
+        yield called_print(one)
+
+
+def called_print(one: custom_operators.Called) -> ValuePrint:
+    """Something that a graph calls, written down."""
+    hashes = (fingerprints.deep_hash(function) for function in one.functions)
+    return ValuePrint(one.name, OPERATOR, digest(one.schema, *hashes), one.schema or one.name)

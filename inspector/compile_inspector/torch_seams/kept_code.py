@@ -1,0 +1,111 @@
+"""What a backend compiled, as bytes, and as a callable again; and the settings under which it can be kept.
+
+A graph compiled by AOTAutograd (Inductor, aot_eager) keeps itself where torch is told to bundle what it compiled; any other backend's
+callable is kept where it is of torch's `SerializableCallable`.
+Source: `torch._dynamo.aot_compile.aot_compile_fullgraph`, `torch._dynamo.aot_compile_types`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import marshal
+import types
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+from compile_inspector.torch_seams.probe import Capability, lookup, probe_names
+
+NAME = "kept_code"
+_TYPES = "torch._dynamo.aot_compile_types"
+USES = (
+    f"{_TYPES}:BundledAOTAutogradSerializableCallable",
+    f"{_TYPES}:SerializableCallable",
+    f"{_TYPES}:GraphModuleSerializableCallable",
+    "torch._functorch.config:bundled_autograd_cache",
+    "torch._functorch.config:bypass_autograd_cache_key",
+    "torch._functorch.config:force_autograd_cache",
+    "torch._functorch.config:force_non_lazy_backward_lowering",
+    "torch._functorch.config:enable_autograd_cache",
+    "torch._inductor.config:cpp.vec_isa_ok",
+    "torch._inductor.cpu_vec_isa:valid_vec_isa_list",
+    "torch._dynamo.utils:get_metrics_context",
+)
+_SETTINGS = (
+    "bundled_autograd_cache",
+    "bypass_autograd_cache_key",
+    "force_autograd_cache",
+    "force_non_lazy_backward_lowering",
+    "enable_autograd_cache",
+)
+
+
+def probe() -> Capability:
+    """Whether this torch can turn what it compiled into bytes."""
+    return probe_names(USES)
+
+
+@contextmanager
+def keepable() -> Generator[None]:
+    """Settings under which what is compiled can be kept: forward and backward are compiled at once, and bundled."""
+    with lookup("torch._functorch.config:").patch(dict.fromkeys(_SETTINGS, True)):
+        yield
+
+
+def dump(run: Any) -> tuple[str, str, bytes] | None:
+    """A compiled callable: the module and name of the class that restores it, and its bytes; None where it cannot be kept."""
+    bundled = lookup(f"{_TYPES}:BundledAOTAutogradSerializableCallable")
+    if getattr(run, "serialize", None) is not None and not isinstance(run, bundled):
+        run = bundled(run)
+    if not isinstance(run, lookup(f"{_TYPES}:SerializableCallable")):
+        return None
+    kind = type(run)
+    return kind.__module__, kind.__qualname__, kind.serialize_compile_artifacts(run)
+
+
+def dump_graph(module: Any) -> tuple[str, str, bytes]:
+    """An FX graph that runs as it is, in the form of `dump`; the module is taken possession of."""
+    kind = lookup(f"{_TYPES}:GraphModuleSerializableCallable")
+    return kind.__module__, kind.__qualname__, kind.serialize_compile_artifacts(kind(module))
+
+
+def load(kept: tuple[str, str, bytes]) -> Callable[..., Any]:
+    """The callable that `dump` took."""
+    module, name, data = kept
+    kind: Any = importlib.import_module(module)
+    for part in name.split("."):
+        kind = getattr(kind, part)
+    with lookup("torch._dynamo.utils:get_metrics_context")(), _known_processor():
+        run = kind.deserialize_compile_artifacts(data)
+    if isinstance(run, lookup(f"{_TYPES}:GraphModuleSerializableCallable")):
+        return run.graph_module.forward
+    return getattr(run, "compiled_fn", run)
+
+
+@contextmanager
+def _known_processor() -> Generator[None]:
+    """Spares Inductor the test program by which it asks what the processor can do: the key says that it is what it was."""
+    asked = lookup("torch._inductor.cpu_vec_isa:valid_vec_isa_list")
+    info = getattr(asked, "cache_info", None)
+    if info is None or info().currsize:
+        yield
+        return
+    try:
+        with lookup("torch._inductor.config:").patch({"cpp.vec_isa_ok": True}):
+            yield
+    finally:
+        asked.cache_clear()
+
+
+def bytecode(code: types.CodeType) -> bytes:
+    """A code object as bytes; of this Python's version only.
+
+    Raises:
+        ValueError: It holds a constant that cannot be kept.
+    """
+    return marshal.dumps(code)
+
+
+def code_of(data: bytes) -> types.CodeType:
+    """The code object that `bytecode` took."""
+    return marshal.loads(data)
