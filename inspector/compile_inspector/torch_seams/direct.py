@@ -64,7 +64,7 @@ class Entry(msgspec.Struct, frozen=True):
     compile_id: Any
     code: types.CodeType
     graphs: dict[str, Any]
-    bare: types.FunctionType
+    bare: Any
 
 
 def own_code(function: types.FunctionType) -> types.FunctionType:
