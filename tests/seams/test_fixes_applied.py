@@ -31,6 +31,7 @@ NOTHING_HELPS = {
     "dict_keys",
     "growing_list",
     "inference_tensor",
+    "item_in_branch",
     "loop_over_batch",
     "lora_added_later",
     "optional_argument",

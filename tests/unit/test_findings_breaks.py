@@ -69,6 +69,22 @@ def test_a_branch_on_data_is_rewritten_with_its_own_condition() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("if x.sum().item() > 0:", "torch.cond(x.sum() > 0, ...)"),
+        ("while x.max().item() < 9:", "torch.while_loop"),
+        ("y = x * np.random.rand()", "torch.rand for numpy.random.rand"),
+    ],
+)
+def test_a_setting_that_only_moves_the_break_is_not_offered(line: str, advice: str) -> None:
+    """Where the number decides a branch, or numpy makes it, capturing it as a symbol does not help: the line is to be rewritten."""
+    hint = "Set `torch._dynamo.config.capture_scalar_outputs = True`"
+    found = found_of(line, "Unsupported Tensor.item() call", hints=(hint,))
+    assert (found.fix.code, found.fix.actions) == (None, ())
+    assert advice in found.fix.note
+
+
 def test_without_a_remedy_the_fix_says_so() -> None:
     """Hints that only ask to report an issue are no remedy."""
     found = found_of("frob(x)", "Unsupported", hints=("Please report an issue to PyTorch.",))

@@ -14,6 +14,9 @@ _PRINTED = re.compile(r"^print\(.*\)$", re.DOTALL)
 _LOGGED = re.compile(r"^(\w+(?:\.\w+)*)\.(?:debug|info|warning|error|critical|exception|log)\(", re.DOTALL)
 _WARNED = re.compile(r"^((?:\w+\.)?warn)\(", re.DOTALL)
 _DISABLED = re.compile(r"<function ([\w.<>]+) at 0x")
+_DECIDES = ("if ", "elif ", "while ")
+_NUMPY = re.compile(r"\b(?:np|numpy)\.")
+_READ = re.compile(r"\.item\(\)")
 _IF = re.compile(r"^(?:el)?if\s+(.+):", re.DOTALL)
 _ITEM = re.compile(r"\.(?:item|tolist)\(\)|\b(?:int|float|bool)\(")
 _USELESS = re.compile(
@@ -35,6 +38,8 @@ def break_fix(found: GraphBreak) -> Fix:
 
 
 def _setting(told: str, code: str) -> SetConfig | None:
+    if "capture_scalar_outputs" in told and (code.startswith(_DECIDES) or _NUMPY.search(code)):
+        return None  # the number would be captured, and the graph end right there all the same
     named = _SETTING.search(told)
     if named is not None:
         return SetConfig(f"{named[1]}.config", named[2], named[3])
@@ -64,14 +69,22 @@ def _rewritten(told: str, code: str, where: str) -> Fix | None:
             f"if not torch.compiler.is_compiling():\n    {code}",
             f"in the place of the line{where}; or torch._dynamo.config.ignore_logging_functions.add({code.partition('(')[0]})",
         )
-    condition = _IF.match(code)
-    if condition is not None and ("ata-dependent" in told or "ata dependent" in told):
+    if "capture_scalar_outputs" in told and _NUMPY.search(code):
+        return Fix(
+            None,
+            f"no setting helps; rewrite `{cut(code)}`{where} with torch's own functions (torch.rand for numpy.random.rand), or work the number out "
+            "in the caller and pass it as a tensor",
+        )
+    condition = _IF.match(_READ.sub("", code))
+    if condition is not None and (
+        "ata-dependent" in told or "ata dependent" in told or "capture_scalar_outputs" in told
+    ):
         return Fix(
             None,
             f"no setting helps; rewrite `{cut(code)}`{where}: torch.cond({cut(condition[1])}, ...) with a function for each branch keeps both in the "
             "graph; or torch.where, where both may be worked out",
         )
-    if code.startswith("while ") and "ata-dependent" in told:
+    if code.startswith("while ") and ("ata-dependent" in told or "capture_scalar_outputs" in told):
         return Fix(
             None,
             f"rewrite `{cut(code)}`{where}: torch.while_loop keeps it in the graph; or loop in the caller, around a compiled body",
