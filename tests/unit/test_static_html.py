@@ -6,13 +6,14 @@ import base64
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from compile_inspector.model.caches import CacheLookup
 from compile_inspector.model.compiles import CompileFailure, Frame
 from compile_inspector.model.environment import Environment
 from compile_inspector.model.findings import Fix
+from compile_inspector.model.guards import module_path
 from compile_inspector.model.locations import Location
 from compile_inspector.model.recompiles import Recompile
 from compile_inspector.model.records import Loss
@@ -136,7 +137,11 @@ def test_hostile_names_are_text() -> None:
 
 @given(st.text(st.characters(), min_size=1, max_size=60))
 def test_no_text_becomes_an_element(text: str) -> None:
-    """Whatever stands in a recording, the page has the same elements and attributes as with harmless text."""
+    """Whatever stands in a recording, the page has the same elements and attributes as with harmless text.
+
+    A text that makes the guard's source a module's gives the table a column more, and is left aside.
+    """
+    assume(module_path("L['x']" + text) is None)
 
     def page(word: str) -> Page:
         place = Location(word, 3, word, word)
