@@ -1,6 +1,6 @@
 // What belongs to a row: the rows of other tables, the nodes of graphs, the lines. One function a table; each link is a target and a word.
 
-import type { Table } from "./data.ts";
+import { Table } from "./data.ts";
 import { h } from "./dom.ts";
 import { count, shortPlace } from "./format.ts";
 import type { Session, Target } from "./session.ts";
@@ -119,14 +119,18 @@ function symbolOf(session: Session, id: string, name: string): Link | null {
   return row === undefined ? null : { title: `symbol ${name}`, target: session.to("symbols", { row }) };
 }
 
-/** The recompiles whose call failed a guard of a compile. */
-function failedAt(session: Session, id: string, source: string): Link[] {
+/** The recompiles whose call failed what a compile guards on a source; of a tensor's guard also what failed of its sizes and the like. */
+function failedAt(session: Session, id: string, source: string, kind = ""): Link[] {
   const found: Link[] = [];
   session.wire.recompiles.forEach(({ compile_id: again, entries }, row) => {
-    const entry = entries.find(({ entry_id: entry }) => entry === id);
-    const sources = entry?.failing.columns.find(({ key }) => key === "source");
-    const at = sources?.words?.indexOf(source) ?? -1;
-    if (at >= 0 && sources?.codes?.includes(at)) found.push({ title: `failed at ${again}`, target: session.to("recompiles", { row }) });
+    const entry = entries.find(({ entry_id: held }) => held === id);
+    if (!entry) return;
+    const failing = new Table(entry.failing);
+    const fails = failing.rows().some((at) => {
+      const what = failing.text("source", at);
+      return what === source || (kind === "TENSOR_MATCH" && failing.text("kind", at) === kind && what.startsWith(`${source}.`));
+    });
+    if (fails) found.push({ title: `failed at ${again}`, target: session.to("recompiles", { row }) });
   });
   return found.slice(0, MOST);
 }
@@ -173,7 +177,7 @@ const OF: Record<string, Links> = {
     const source = table.text("source", row);
     return [
       compile(session, id),
-      ...failedAt(session, id, source),
+      ...failedAt(session, id, source, table.text("kind", row)),
       source === "" ? null : dimsOf(session, id, source),
       nodesOfLine(session, id, table.text("location", row)),
       source === "" ? null : nodes(session, id, { source }, "its input in the graph", ["dynamo"]),

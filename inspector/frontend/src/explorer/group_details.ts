@@ -3,7 +3,7 @@
 import { h, type Child } from "../dom.ts";
 import { count, shortPlace, whole } from "../format.ts";
 import { memory, pair, tallied } from "./facts.ts";
-import { GROUP_BODY, GROUP_LOOSE } from "./model.ts";
+import { ABSENT, GROUP_BODY, GROUP_LOOSE } from "./model.ts";
 import type { ExplorerState } from "./state.ts";
 
 /** What the panel says of a group or a run, by its path. */
@@ -35,7 +35,7 @@ export function groupDetails(state: ExplorerState, path: string): Child[] {
       ...pair("Outputs", memory(state, seen)),
       ...pair("Line", file !== null && h("code", { title: file }, `${shortPlace(file)}${(graph.groupLine[first] ?? -1) > 0 ? `:${graph.groupLine[first]}` : ""}`)),
       ...pair("In", ...ancestors(state, container)),
-      ...pair(tree.isRun(container) ? "Differ" : "Copies", ...copies(state, container, members)),
+      ...pair("Copies", ...copies(state, container)),
     ),
     tallied(state, "Operations", seen.map((node) => graph.text("target", node)), seen),
   ];
@@ -66,16 +66,16 @@ function ancestors(state: ExplorerState, container: number): Child[] {
     .map((each) => h("button", { type: "button", class: "link crumb", onclick: () => state.selectGroup(tree.path(each)) }, h("code", {}, tree.name(each) || tree.path(each))));
 }
 
-/** Of a run: the members that differ from the others; of a group: whether it differs, and how many compute the same. */
-function copies(state: ExplorerState, container: number, members: readonly number[]): Child[] {
+/** Of a run: its numbered neighbours that differ from it; of a group: whether it differs, and how many compute the same. */
+function copies(state: ExplorerState, container: number): Child[] {
   const { tree, graph } = state;
   if (tree.isRun(container)) {
-    const differ = members.filter((group) => graph.groupDiffers[group]);
-    if (differ.length === 0) return ["none: all compute the same"];
-    return differ.slice(0, 40).map((group) => h("button", { type: "button", class: "link crumb", onclick: () => state.selectGroup(tree.path(group)) }, h("code", {}, tree.name(group))));
+    const differ = [...tree.children(tree.parent[container] ?? 0)].filter((group) => graph.groupDiffers[group]);
+    if (differ.length === 0) return ["all of its neighbours compute the same"];
+    return ["not like it: ", ...differ.slice(0, 40).map((group) => h("button", { type: "button", class: "link", onclick: () => state.selectGroup(tree.path(group)) }, h("code", {}, tree.name(group)), " "))];
   }
   const signature = graph.groupSignature[container];
   const alike = graph.groupSignature.filter((other) => other === signature).length - 1;
-  const said = alike > 0 && signature !== 0xffffffff ? `${count(alike, "other module")} ${alike === 1 ? "computes" : "compute"} the same` : "";
-  return [graph.groupDiffers[container] ? `differs from its numbered neighbours${said && "; "}${said}` : said];
+  const same = alike > 0 && signature !== ABSENT ? `${count(alike, "other module")} ${alike === 1 ? "computes" : "compute"} the same` : "";
+  return [[graph.groupDiffers[container] ? "it differs from its numbered neighbours" : "", same].filter(Boolean).join("; ")];
 }

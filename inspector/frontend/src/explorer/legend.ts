@@ -23,12 +23,23 @@ export interface LegendData {
 }
 
 const MOST = 40;
+/** A canvas smaller than this begins with its legend closed. */
+const ROOM_PX = { width: 520, height: 400 };
 
 /** The legend of a state's overlay; it follows the state. */
 export function legend(state: ExplorerState, of: () => LegendData, signal: AbortSignal): HTMLElement {
   const body = h("div", {});
   const head = h("summary", {});
-  const element = h("section", { class: "legend", "aria-label": "Legend" }, h("details", { open: true }, head, body));
+  const fold = h("details", { open: true }, head, body);
+  const element = h("section", { class: "legend", "aria-label": "Legend" }, fold);
+  const measured = new ResizeObserver(([entry]) => {
+    const { width = 0, height = 0 } = entry?.contentRect ?? {};
+    if (width === 0 || height === 0) return;
+    fold.open = width >= ROOM_PX.width && height >= ROOM_PX.height;
+    measured.disconnect();
+  });
+  queueMicrotask(() => element.parentElement && measured.observe(element.parentElement));
+  signal.addEventListener("abort", () => measured.disconnect());
   const show = (): void => {
     const data = of();
     const { overlay } = state;

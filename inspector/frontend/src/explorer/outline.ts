@@ -164,15 +164,16 @@ class OutlineView {
 
   private groupFace(container: number): Child[] {
     const { tree } = this.state;
+    const { groupDiffers } = this.state.graph;
     const members = tree.membersOf(container);
-    const differ = members.filter((group) => this.state.graph.groupDiffers[group]).length;
-    const name = tree.isRun(container) ? tree.name(container) : (tree.name(container) || tree.path(container));
+    const inside = [...tree.children(container)].filter((child) => groupDiffers[child]).length;
+    const differs = tree.isRun(container) ? null : groupDiffers[container] ? "differs" : inside > 0 ? `${inside} ${inside === 1 ? "differs" : "differ"}` : null;
     return [
-      h("strong", {}, name),
+      h("strong", {}, tree.name(container) || tree.path(container)),
       tree.isRun(container) && h("span", { class: "times" }, `× ${members.length}`),
       h("span", { class: "dim" }, shortClass(tree.className(container) ?? "")),
-      differ > 0 && h("span", { class: "differs", title: "Differs from its alike neighbours" }, tree.isRun(container) ? `${differ} differ` : "differs"),
-      h("span", { class: "outline-count" }, whole(tree.nodeCount[container] ?? 0)),
+      differs !== null && h("span", { class: "differs", title: "Of numbered neighbours, not like the others" }, differs),
+      h("span", { class: "outline-count whole" }, whole(tree.nodeCount[container] ?? 0)),
     ];
   }
 
