@@ -22,6 +22,9 @@ export interface Explorer {
   readonly view: GraphCanvas;
 }
 
+/** The event by which a document tells tests and measurements of each explorer that is made in it; `detail` is the Explorer. */
+export const MADE = "compile-inspector:explorer";
+
 /** Makes the explorer of a graph; everything it holds is let go when the context's signal is aborted. */
 export function explorer(row: number, graph: GraphModel, source: GraphSource, context: Context, { enlarge = false }: { enlarge?: boolean } = {}): Explorer {
   const { signal } = context;
@@ -44,7 +47,9 @@ export function explorer(row: number, graph: GraphModel, source: GraphSource, co
   menus.add("help", help());
   const toolbar = bar(view, state, searchBox, menus, signal);
   const legend = (): LegendData => paintingOf(state.graph, state.overlay, state.compare);
-  return { element: frame({ state, context, canvas: stages, toolbar, legend, enlarge }), state, view };
+  const made = { element: frame({ state, context, canvas: stages, toolbar, legend, enlarge }), state, view };
+  document.dispatchEvent(new CustomEvent(MADE, { detail: made }));
+  return made;
 }
 
 function bar(view: GraphCanvas, state: ExplorerState, searchBox: HTMLInputElement, menus: Menus, signal: AbortSignal): HTMLElement {
