@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import nn
+from torch.nn import functional
 
 WIDTH, HEADS, VOCABULARY = 32, 4, 64
 
@@ -55,8 +55,10 @@ class Attention(nn.Module):
         k = self.k_proj(x).view(shape).transpose(1, 2)
         v = self.v_proj(x).view(shape).transpose(1, 2)
         q, k = turn(q, cos, sin), turn(k, cos, sin)
-        mixed = F.scaled_dot_product_attention(q.contiguous(), k.contiguous(), v.contiguous(), is_causal=True)
-        mixed = F.dropout(mixed, p=0.0, training=self.training)
+        mixed = functional.scaled_dot_product_attention(
+            q.contiguous(), k.contiguous(), v.contiguous(), is_causal=True
+        )
+        mixed = functional.dropout(mixed, p=0.0, training=self.training)
         return self.o_proj(mixed.transpose(1, 2).reshape(batch, length, width))
 
 
@@ -68,7 +70,7 @@ class Mlp(nn.Module):
         self.down_proj = nn.Linear(2 * WIDTH, WIDTH, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        return self.down_proj(functional.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 class Layer(nn.Module):

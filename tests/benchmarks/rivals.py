@@ -33,7 +33,9 @@ def torchvista(model: torch.nn.Module, tokens: torch.Tensor, depth: int, file: P
     from torchvista import trace_model
 
     begin = time.perf_counter()
-    trace_model(model, (tokens,), collapse_modules_after_depth=depth, export_format="html", export_path=str(file))
+    trace_model(
+        model, (tokens,), collapse_modules_after_depth=depth, export_format="html", export_path=str(file)
+    )
     told(seconds=time.perf_counter() - begin, bytes=file.stat().st_size)
 
 
@@ -68,7 +70,9 @@ def main() -> None:
     parser.add_argument("depth", type=int, nargs="?", default=1)
     parser.add_argument("file", type=Path, nargs="?")
     parser.add_argument("--dynamic", action="store_true")
-    parser.add_argument("--recursion", type=int, help="Python's limit of nested calls, where its own is too low")
+    parser.add_argument(
+        "--recursion", type=int, help="Python's limit of nested calls, where its own is too low"
+    )
     asked = parser.parse_args()
     if asked.recursion is None:
         return run(asked)

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -75,7 +75,9 @@ def served(root: Path, scratch: Path) -> Iterator[str]:
     server = subprocess.Popen(_command(root, port), env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
         address = f"http://127.0.0.1:{port}"
-        _wait_for(address, server, scratch / "server.log")
+        if not wait_for(f"{address}/api/status", lambda: server.poll() is None):
+            msg = f"JupyterLab did not start:\n{(scratch / 'server.log').read_text()[-2000:]}"
+            raise RuntimeError(msg)
         yield address
     finally:
         server.terminate()
@@ -109,16 +111,16 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> None:
+def wait_for(address: str, alive: Callable[[], bool] = lambda: True, seconds: float = 60) -> bool:
+    """Whether something answered at ``address`` in time, while ``alive`` said that it may."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and server.poll() is None:
+    while time.monotonic() < deadline and alive():
         try:
-            with urllib.request.urlopen(f"{address}/api/status", timeout=5):
-                return
+            with urllib.request.urlopen(address, timeout=5):
+                return True
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
-    msg = f"JupyterLab did not start:\n{log.read_text()[-2000:]}"
-    raise RuntimeError(msg)
+    return False
 
 
 def only_local(page: Page) -> list[str]:
