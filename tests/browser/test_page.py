@@ -70,7 +70,7 @@ def test_the_page_asks_for_nothing_and_complains_of_nothing(opened: Opened, tmp_
     for key in TABS:
         tab(page, key)
         expect(panel(page, key)).to_be_visible()
-    page.wait_for_selector(".drawing svg", state="attached")
+    page.wait_for_selector(".graph-stage canvas", state="attached")
     assert opened.requests == [path.as_uri()]
     assert opened.said == []
 
@@ -241,28 +241,25 @@ def test_a_link_leads_to_the_guards_of_one_compile(opened: Opened, tmp_path: Pat
     assert set(rows(page, "guards").locator(".cell:first-child").all_inner_texts()) == {"0/1"}
 
 
-def test_a_graph_has_its_drawing_its_nodes_and_its_text(opened: Opened, tmp_path: Path) -> None:
-    """A graph is drawn, its nodes are listed, a box of the drawing leads to its node, and torch's printout can be read."""
+def test_a_graph_opens_in_the_explorer(opened: Opened, tmp_path: Path) -> None:
+    """A graph is drawn; a search finds its node, and its details and torch's printout tell of it."""
     page = opened.open(sample_tables(), tmp_path / "page.html")
     tab(page, "graph")
-    drawing = panel(page, "graph").locator(".drawing svg")
-    expect(drawing).to_be_visible()
-    expect(rows(page, "graph").nth(3)).to_contain_text("[s77, 8, 16]")
-    drawing.locator(".node", has_text="linear").click()
-    expect(panel(page, "graph").get_by_role("region", name="Details")).to_contain_text("torch._C._nn.linear")
-    page.get_by_text("torch's printout").first.click()
-    expect(panel(page, "graph").locator("pre")).to_contain_text("class GraphModule")
-    width = float(drawing.get_attribute("width") or 0)
-    page.get_by_role("button", name="Zoom in").click()
-    assert float(drawing.get_attribute("width") or 0) == pytest.approx(width * 1.25)
+    graph = panel(page, "graph")
+    expect(graph.locator(".graph-stage canvas").first).to_be_visible()
+    graph.get_by_role("searchbox").fill("op:linear")
+    graph.get_by_role("searchbox").press("Enter")
+    expect(graph.locator("[data-panel-of=details]")).to_contain_text("torch._C._nn.linear")
+    expect(graph.locator("[data-panel-of=details]")).to_contain_text("[s77, 8, 16]")
+    graph.get_by_role("button", name="Sources").click()
+    expect(graph.locator("[data-panel-of=sources]")).to_contain_text("torch._C._nn.linear")
 
 
 def test_what_a_page_leaves_out_is_said_in_its_place(opened: Opened, tmp_path: Path) -> None:
     """A graph whose nodes are not in the page says so, and how to have them."""
-    page = opened.open(sample_tables(), tmp_path / "page.html", budget=Budget(nodes=0, drawings=0))
+    page = opened.open(sample_tables(), tmp_path / "page.html", budget=Budget(nodes=0))
     tab(page, "graph")
-    expect(panel(page, "graph")).to_contain_text("session.graphs[0].nodes has these.")
-    expect(panel(page, "graph")).to_contain_text("session.graph() draws the one of session.graphs[0].")
+    expect(panel(page, "graph")).to_contain_text("This page holds 0 nodes at most; session.graph(")
 
 
 def test_an_absent_table_gives_its_reason(opened: Opened, tmp_path: Path) -> None:
@@ -419,7 +416,7 @@ def test_axe_finds_nothing(browser: Browser, tmp_path: Path, scheme: str) -> Non
         for key in TABS:
             tab(page, key)
             if key == "graph":
-                page.wait_for_selector(".drawing svg")
+                page.wait_for_selector(".graph-stage canvas")
             if rows(page, key).count() > 0:
                 rows(page, key).first.click()
             found = page.evaluate(

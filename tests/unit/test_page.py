@@ -13,8 +13,9 @@ import msgspec
 from compile_inspector.model.kernels import Kernel
 from compile_inspector.model.text import hold
 from compile_inspector.views.bundles import bundle
+from compile_inspector.views.graph_wire import MAGIC
 from compile_inspector.views.page import Budget, to_html
-from compile_inspector.views.wire import Wire, WirePart
+from compile_inspector.views.wire import Wire
 from factory import HOSTILE, make_graph, make_tables, sample_tables
 
 _BLOCK = re.compile(r'<script type="application/octet-stream" data-key="([^"]*)">([^<]*)</script>')
@@ -76,21 +77,20 @@ def test_the_page_names_no_address() -> None:
 
 
 def test_the_page_holds_every_part() -> None:
-    """Nodes, drawings and texts of a small session are all in its page."""
+    """Graphs and texts of a small session are all in its page."""
     page = to_html(sample_tables())
     held = blocks(page)
     assert left_out(page) == {}
     assert {
         "payload",
-        "nodes:0",
-        "nodes:1",
-        "nodes:2",
-        "drawing:0",
+        "explore:0",
+        "explore:1",
+        "explore:2",
         "graphs:0",
         "kernels:0",
         "output_code:0",
     } <= set(held)
-    assert msgspec.json.decode(held["nodes:0"], type=WirePart).table is not None
+    assert held["explore:0"][:4] == MAGIC
 
 
 def test_what_is_above_the_budget_is_left_out_and_said() -> None:
@@ -103,20 +103,14 @@ def test_what_is_above_the_budget_is_left_out_and_said() -> None:
         ],
     )
     count = len(tables.graphs[0].nodes)
-    left = left_out(to_html(tables, budget=Budget(nodes=2 * count, drawings=1, characters=100)))
-    assert left["nodes:2"] == f"This page holds {2 * count} nodes at most; session.graphs[2].nodes has these."
-    assert "nodes:1" not in left
-    assert {"drawing:1", "drawing:2"} <= set(left)
+    left = left_out(to_html(tables, budget=Budget(nodes=2 * count, characters=100)))
+    assert (
+        left["explore:2"]
+        == f"This page holds {2 * count} nodes at most; session.graph('0/2', 'dynamo') shows this graph."
+    )
+    assert "explore:1" not in left
     assert left["kernels:1"] == "This page holds 100 characters of code at most; session.kernels[1] has this."
     assert "kernels:0" not in left
-
-
-def test_drawings_stop_when_their_time_is_over() -> None:
-    """Once drawing has taken its time, the drawings that are left are left out."""
-    ticks = iter(range(0, 1000, 6))
-    tables = make_tables(graphs=[make_graph("0/0"), make_graph("0/1"), make_graph("0/2")])
-    left = left_out(to_html(tables, budget=Budget(drawing_s=10.0), clock=lambda: float(next(ticks))))
-    assert set(left) == {"drawing:1", "drawing:2"}
 
 
 def test_a_session_without_anything_has_a_page() -> None:

@@ -76,7 +76,7 @@ def test_a_page_holds_the_first_chains_and_says_that_there_are_more() -> None:
     assert list(msgspec.json.decode(few["payload"], type=Wire).left_out) == ["why"]
     ticks = iter(range(10_000))
     late = blocks(
-        to_html(tables, budget=Budget(drawing_s=1e6, chain_s=1.0), clock=lambda: float(next(ticks)))
+        to_html(tables, budget=Budget(comparing_s=1e6, chain_s=1.0), clock=lambda: float(next(ticks)))
     )
     assert len([key for key in late if key.startswith("why:")]) == 1
 

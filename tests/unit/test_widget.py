@@ -46,11 +46,11 @@ def test_its_name_does_not_change_from_run_to_run() -> None:
 
 
 def test_a_part_is_answered_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request for a graph's nodes is answered with them; anything else that comes in is let be."""
+    """A request for a graph's printout is answered with them; anything else that comes in is let be."""
     widget = SessionWidget(make_tables(graphs=[make_graph()]))
     sent = Sent(widget, monkeypatch)
     for content in (
-        {"type": "part", "key": "nodes:0"},
+        {"type": "part", "key": "graphs:0"},
         {"type": "other"},
         {"type": "part", "key": 3},
         "text",
@@ -58,8 +58,8 @@ def test_a_part_is_answered_with_its_key(monkeypatch: pytest.MonkeyPatch) -> Non
     ):
         widget._handle_custom_msg(content, [])
     [(content, [data])] = sent.messages
-    assert content == {"type": "part", "key": "nodes:0"}
-    assert read(data).table is not None
+    assert content == {"type": "part", "key": "graphs:0"}
+    assert "class GraphModule" in (read(data).text or "")
 
 
 def test_a_part_that_fails_is_answered_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,8 +71,8 @@ def test_a_part_that_fails_is_answered_too(monkeypatch: pytest.MonkeyPatch) -> N
 
     widget = SessionWidget(make_tables())
     sent = Sent(widget, monkeypatch)
-    monkeypatch.setattr("compile_inspector.views.widget.part", fail)
-    widget._handle_custom_msg({"type": "part", "key": "nodes:0"}, [])
+    monkeypatch.setattr("compile_inspector.views.widget.answer", fail)
+    widget._handle_custom_msg({"type": "part", "key": "graphs:0"}, [])
     assert read(sent.messages[0][1][0]).problem == "RuntimeError: planted"
 
 

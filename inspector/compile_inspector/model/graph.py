@@ -82,6 +82,11 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
         return self._parsed.nodes
 
     @property
+    def text_lines(self) -> tuple[int, ...]:
+        """By node: where it begins in the printout, its first line being 0."""
+        return self._parsed.lines
+
+    @property
     def problem(self) -> str | None:
         """Why nodes are missing, None when all were read."""
         return self._parsed.problem

@@ -68,6 +68,7 @@ class GraphReader:
     def __init__(self, text: str, cells: Mapping[str, int]) -> None:
         self.lines = text.split("\n")
         self.at = 0
+        self.begun = 0
         self.nodes: list[RawNode] = []
         self.taken: dict[str, RawNode] = {}
         self.scope: _Scope | None = None
@@ -107,6 +108,7 @@ class GraphReader:
         lines = self.lines
         while self.at < len(lines):
             line = lines[self.at]
+            self.begun = self.at
             self.at += 1
             stripped = line.lstrip()
             if not stripped:
@@ -194,7 +196,7 @@ class GraphReader:
         if kind is None:
             kind = types[annotation] = read_annotation(annotation or "")
         place = None if op in ("placeholder", "output") else scope.location
-        node = self.taken[unique] = RawNode(unique, op, target, inputs, kind, place, args)
+        node = self.taken[unique] = RawNode(unique, op, target, inputs, kind, place, args, self.begun)
         self.nodes.append(node)
 
     def _signature(self, indent: int, line: str) -> None:

@@ -23,12 +23,14 @@ class Parsed(NamedTuple):
     Attributes:
         nodes: In order.
         problem: A sentence that says which lines are missing, None where none are.
-        printed: The line that the printout itself gives for each node.
+        printed: The user's line that the printout itself gives for each node.
+        lines: Where each node begins in the printout, its first line being 0.
     """
 
     nodes: tuple[GraphNode, ...]
     problem: str | None
     printed: tuple[Location | None, ...]
+    lines: tuple[int, ...]
 
 
 def parse_graph(
@@ -73,7 +75,9 @@ def parse_graph(
         )
         for node in raw
     )
-    return Parsed(nodes, reader.problem(), tuple(node.location for node in raw))
+    return Parsed(
+        nodes, reader.problem(), tuple(node.location for node in raw), tuple(node.line for node in raw)
+    )
 
 
 _UNKNOWN: Owner = (None, None, None)

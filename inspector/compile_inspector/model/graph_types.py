@@ -15,7 +15,7 @@ Annotation = tuple[str | None, Size | None, Size | None, str | None, str | None]
 
 
 class RawNode(msgspec.Struct, gc=False):
-    """A node while it is being read: `GraphNode` without users and owner."""
+    """A node while it is being read: `GraphNode` without users and owner; ``line`` is where in the printout it begins, from 0."""
 
     name: str
     op: Op
@@ -24,6 +24,7 @@ class RawNode(msgspec.Struct, gc=False):
     annotation: Annotation
     location: Location | None
     args: str = ""
+    line: int = -1
 
 
 _TENSOR = re.compile(r"([a-z]\w*)\[([^\]]*)\](?:\[([^\]]*)\])?([a-z]\w*(?::\d+)?)?")

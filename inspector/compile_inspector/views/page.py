@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
@@ -13,8 +13,10 @@ import msgspec
 
 from compile_inspector.errors import InspectorError
 from compile_inspector.model.tables import Tables
+from compile_inspector.views.answers import GUARDS_APART, answer
 from compile_inspector.views.bundles import bundle
 from compile_inspector.views.static_html import static_html
+from compile_inspector.views.summary import rows_of
 from compile_inspector.views.why_parts import LEFT_OUT, Whys, why_keys
 from compile_inspector.views.wire import ROW_LIMIT, WirePart, pack, to_wire
 from compile_inspector.views.wire_parts import part, part_keys
@@ -34,16 +36,14 @@ class Budget(msgspec.Struct, frozen=True):
 
     Attributes:
         nodes: Nodes of all its graphs.
-        drawings: Drawings of graphs.
-        drawing_s: Seconds that all drawings together may take, roughly.
+        comparing_s: Seconds that all comparisons together may take, roughly.
         characters: Characters of all texts of programs.
         chains: Why-chains.
         chain_s: Seconds that all chains together may take, roughly.
     """
 
-    nodes: int = 20_000
-    drawings: int = 60
-    drawing_s: float = 20.0
+    nodes: int = 60_000
+    comparing_s: float = 10.0
     characters: int = 6_000_000
     chains: int = 600
     chain_s: float = 3.0
@@ -70,84 +70,96 @@ def to_html(
         compress: False for browsers without ``DecompressionStream`` (before 2023).
         clock: Seconds, monotonic.
     """
-    allowed = budget or Budget()
-    parts, left_out = _parts(tables, allowed, clock)
-    parts += _chains(tables, allowed, clock, left_out)
+    held = _Held(tables, budget or Budget(), clock, compress=compress)
+    held.fill()
     payload = to_wire(
-        tables, name=title, live=False, row_limit=row_limit, left_out=left_out, compress=compress
+        tables, name=title, live=False, row_limit=row_limit, left_out=held.left_out, compress=compress
     )
-    blocks = [_block("payload", payload), *(_block(p.key, pack(p, compress=compress)) for p in parts)]
+    blocks = [_block("payload", payload), *(_block(key, data) for key, data in held.blocks.items())]
     page = _page(title or "torch.compile, recorded", blocks, static_html(tables, limit=_NOSCRIPT_ROWS))
     if path is not None:
         path.write_text(page, encoding="utf-8")
     return page
 
 
-def _parts(
-    tables: Tables, budget: Budget, clock: Callable[[], float]
-) -> tuple[list[WirePart], dict[str, str]]:
-    held: list[WirePart] = []
-    left_out: dict[str, str] = {}
-    nodes, drawings, characters, until = (
-        budget.nodes,
-        budget.drawings,
-        budget.characters,
-        clock() + budget.drawing_s,
-    )
-    for key in part_keys(tables):
-        kind, _, number = key.partition(":")
-        if kind == "drawing":
-            if drawings == 0 or clock() > until:
-                left_out[key] = (
-                    f"This page does not hold every drawing; session.graph() draws the one of session.graphs[{number}]."
-                )
-                continue
-            drawings -= 1
-        if kind == "diff" and clock() > until:
-            left_out[key] = (
-                f"This page does not hold every comparison; session.recompiles[{number}].diff() makes this one."
-            )
-            continue
-        found = _part(tables, key)
-        if kind == "nodes" and found.table is not None:
-            nodes -= found.table.total
-            if nodes < 0:
-                left_out[key] = (
-                    f"This page holds {budget.nodes:,} nodes at most; session.graphs[{number}].nodes has these."
-                )
-                nodes += found.table.total
-                continue
-        if found.text is not None:
-            characters -= len(found.text)
-            if characters < 0:
-                left_out[key] = (
-                    f"This page holds {budget.characters:,} characters of code at most; session.{kind}[{number}] has this."
-                )
-                characters += len(found.text)
-                continue
-        held.append(found)
-    return held, left_out
+class _Held:
+    """The parts that a page holds, and why it does not hold the others."""
 
+    def __init__(self, tables: Tables, budget: Budget, clock: Callable[[], float], *, compress: bool) -> None:
+        self.blocks: dict[str, bytes] = {}
+        self.left_out: dict[str, str] = {}
+        self._tables = tables
+        self._budget = budget
+        self._clock = clock
+        self._compress = compress
+        self._whys = Whys(tables)
+        self._nodes, self._characters = budget.nodes, budget.characters
+        self._graphs = rows_of(tables, "graphs")
 
-def _chains(
-    tables: Tables, budget: Budget, clock: Callable[[], float], left_out: dict[str, str]
-) -> Iterator[WirePart]:
-    """The why-chains of the first rows; that there are more is said once, under `LEFT_OUT`."""
-    whys, until = Whys(tables), clock() + budget.chain_s
-    for number, key in enumerate(why_keys(tables)):
-        if number == budget.chains or clock() > until:
-            left_out[LEFT_OUT] = (
-                "This page does not hold every answer; session.why(row) gives that of any row."
+    def fill(self) -> None:
+        """Takes in what there is room for."""
+        until = self._clock() + self._budget.comparing_s
+        for key in part_keys(self._tables):
+            kind, _, number = key.partition(":")
+            if kind == "explore":
+                self._graph(key, int(number))
+            elif kind == "diff":
+                if self._clock() > until:
+                    self.left_out[key] = (
+                        f"This page does not hold every comparison; session.recompiles[{number}].diff() makes this one."
+                    )
+                else:
+                    self._hold(key)
+            else:
+                self._text(key, kind, number)
+        self._chains()
+
+    def _hold(self, key: str) -> None:
+        self.blocks[key] = answer(self._tables, key, whys=self._whys, compress=self._compress)
+
+    def _graph(self, key: str, row: int) -> None:
+        graph = self._graphs[row]
+        try:
+            nodes = len(graph.nodes)
+        except (OSError, InspectorError):
+            nodes = 0
+        if nodes > self._nodes:
+            self.left_out[key] = (
+                f"This page holds {self._budget.nodes:,} nodes at most; session.graph({graph.compile_id!r}, {graph.stage!r}) shows this graph."
             )
             return
-        yield whys.part(key)
+        self._nodes -= nodes
+        self._hold(key)
+        if nodes > GUARDS_APART:
+            self._hold(f"guards_of:{row}")
 
+    def _text(self, key: str, kind: str, number: str) -> None:
+        found = self._part(key)
+        size = len(found.text or "")
+        if size > self._characters:
+            self.left_out[key] = (
+                f"This page holds {self._budget.characters:,} characters of code at most; session.{kind}[{number}] has this."
+            )
+            return
+        self._characters -= size
+        self.blocks[key] = pack(found, compress=self._compress)
 
-def _part(tables: Tables, key: str) -> WirePart:
-    try:
-        return part(tables, key)
-    except InspectorError as error:
-        return WirePart(key, problem=visible(str(error)))
+    def _part(self, key: str) -> WirePart:
+        try:
+            return part(self._tables, key)
+        except InspectorError as error:
+            return WirePart(key, problem=visible(str(error)))
+
+    def _chains(self) -> None:
+        """The why-chains of the first rows; that there are more is said once, under `LEFT_OUT`."""
+        until = self._clock() + self._budget.chain_s
+        for number, key in enumerate(why_keys(self._tables)):
+            if number == self._budget.chains or self._clock() > until:
+                self.left_out[LEFT_OUT] = (
+                    "This page does not hold every answer; session.why(row) gives that of any row."
+                )
+                return
+            self.blocks[key] = pack(self._whys.part(key), compress=self._compress)
 
 
 def _block(key: str, data: bytes) -> str:

@@ -11,11 +11,11 @@ import anywidget
 import traitlets
 
 from compile_inspector.model.tables import Tables
+from compile_inspector.views.answers import answer
 from compile_inspector.views.bundles import bundle
 from compile_inspector.views.summary import rows_of
 from compile_inspector.views.why_parts import Whys
 from compile_inspector.views.wire import ROW_LIMIT, WirePart, pack, to_wire
-from compile_inspector.views.wire_parts import part
 from compile_inspector.views.words import count, duration
 
 _INTERVAL_S = 0.05
@@ -48,10 +48,10 @@ class SessionWidget(anywidget.AnyWidget):
             return
         with self._lock:
             try:
-                answer = part(self._tables, key, whys=self._whys)
+                found = answer(self._tables, key, whys=self._whys)
             except Exception as error:  # noqa: BLE001 - the reader must learn of it, and the kernel must live
-                answer = WirePart(key, problem=f"{type(error).__name__}: {error}")
-            self.send({"type": "part", "key": key}, [pack(answer)])  # pyright: ignore[reportUnknownMemberType]
+                found = pack(WirePart(key, problem=f"{type(error).__name__}: {error}"))
+            self.send({"type": "part", "key": key}, [found])  # pyright: ignore[reportUnknownMemberType]
 
     def __repr__(self) -> str:
         compiles, recompiles = rows_of(self._tables, "compiles"), rows_of(self._tables, "recompiles")

@@ -1,4 +1,4 @@
-"""What the front end is sent: one typed value for a session, and parts of it (nodes, drawings, texts) that are sent when asked for.
+"""What the front end is sent: one typed value for a session, and parts of it (changes, chains, texts) that are sent when asked for.
 
 Tables go column by column. A column of texts sends each distinct text once, and a number a row that says which; that is small, and
 lets the browser search and sort distinct texts instead of rows. The front end's types are made from the classes of this module
@@ -138,15 +138,6 @@ class Wire(msgspec.Struct, frozen=True):
     left_out: dict[str, str]
 
 
-class WireDrawing(msgspec.Struct, frozen=True):
-    """A graph as SVG; ``note`` says what was folded or left out."""
-
-    svg: str
-    visible: int
-    total: int
-    note: str | None
-
-
 class WireStep(msgspec.Struct, frozen=True):
     """One step of a why-chain: what happened, and the user's line of it."""
 
@@ -170,8 +161,8 @@ class WirePart(msgspec.Struct, frozen=True):
 
     key: str
     table: WireTable | None = None
-    drawing: WireDrawing | None = None
     chain: WireChain | None = None
+    pairs: list[int] | None = None
     text: str | None = None
     problem: str | None = None
 

@@ -1,4 +1,4 @@
-"""The parts of a session that are sent when a reader opens them: nodes, drawings, texts of programs."""
+"""The parts of a session that are sent when a reader opens them: what changed, why-chains, texts of programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from compile_inspector.model.tables import Tables
 from compile_inspector.views.columns import title_of
 from compile_inspector.views.summary import rows_of
 from compile_inspector.views.why_parts import Whys
-from compile_inspector.views.wire import ROW_LIMIT, WireDrawing, WirePart, wire_rows
+from compile_inspector.views.wire import ROW_LIMIT, WirePart, wire_rows
 from compile_inspector.views.words import visible
 
 TEXT_LIMIT = 2_000_000
@@ -18,13 +18,12 @@ TEXT_LIMIT = 2_000_000
 
 
 def part_keys(tables: Tables) -> list[str]:
-    """The key of every part that a session has, those that a reader opens first in front."""
+    """The key of every part that a session has but its why-chains, those that a reader opens first in front."""
     graphs: tuple[Graph, ...] = rows_of(tables, "graphs")
     first = sorted(range(len(graphs)), key=lambda index: graphs[index].stage != "dynamo")
     kernels = [f"kernels:{i}" for i, row in enumerate(rows_of(tables, "kernels")) if row.source is not None]
     return [
-        *(f"drawing:{index}" for index in first),
-        *(f"nodes:{index}" for index in first),
+        *(f"explore:{index}" for index in first),
         *_diff_keys(tables),
         *kernels,
         *(f"output_code:{index}" for index in range(len(rows_of(tables, "output_code")))),
@@ -48,15 +47,15 @@ def part(tables: Tables, key: str, *, row_limit: int = ROW_LIMIT, whys: Whys | N
 
     Args:
         tables: The session.
-        key: ``diff:3`` for what changed at the third recompile; ``nodes:3``, ``drawing:3`` or ``graphs:3`` for the third row (from 0) of graphs; ``kernels:3``, ``output_code:3`` likewise;
-            ``why:dims:3`` for the chain of a row.
-        row_limit: Nodes that are sent.
+        key: ``diff:3`` for what changed at the fourth recompile; ``graphs:3`` for the printout of the fourth graph; ``kernels:3``,
+            ``output_code:3`` likewise; ``why:dims:3`` for the chain of a row.
+        row_limit: Changes that are sent.
         whys: The session's chains, where several are asked for.
     """
     if key.startswith("why:"):
         return (whys or Whys(tables)).part(key)
     kind, _, number = key.partition(":")
-    table = {"nodes": "graphs", "drawing": "graphs", "diff": "recompiles"}.get(kind, kind)
+    table = "recompiles" if kind == "diff" else kind
     if (
         table not in ("graphs", "kernels", "output_code", "recompiles")
         or kind == "recompiles"
@@ -68,12 +67,8 @@ def part(tables: Tables, key: str, *, row_limit: int = ROW_LIMIT, whys: Whys | N
         return WirePart(key, problem=f"There are only {len(rows):,} {title_of(table).lower()}.")
     row = rows[int(number)]
     try:
-        if kind == "nodes":
-            return _nodes(key, row, row_limit)
         if kind == "diff":
             return _diff(tables, key, row, row_limit)
-        if kind == "drawing":
-            return _drawing(key, row)
         source = row.text if kind == "graphs" else row.source
         return (
             WirePart(key, problem="Its text was not recorded.")
@@ -95,23 +90,6 @@ def _diff(tables: Tables, key: str, row: Recompile, row_limit: int) -> WirePart:
         return WirePart(key, problem=visible(str(error)))
     changes = wire_rows("changes", diff.changes, row_limit)
     return WirePart(key, table=changes, text=visible(f"From {diff.left} to {diff.right}"))
-
-
-def _nodes(key: str, graph: Graph, row_limit: int) -> WirePart:
-    problem = graph.problem
-    return WirePart(
-        key,
-        table=wire_rows("nodes", graph.nodes, row_limit),
-        problem=None if problem is None else visible(problem),
-    )
-
-
-def _drawing(key: str, graph: Graph) -> WirePart:
-    from compile_inspector.views.graph_drawing import draw
-
-    drawing = draw(graph)
-    note = None if drawing.note is None else visible(drawing.note)
-    return WirePart(key, drawing=WireDrawing(drawing.svg, drawing.visible, drawing.total, note))
 
 
 def _text(key: str, text: str) -> WirePart:

@@ -18,14 +18,15 @@ const BRACE = 0x7b;
 
 /** The value that `pack` of the Python side packed: JSON as it is, or compressed with zlib. */
 export async function unpack<T>(packed: Bytes): Promise<T> {
-  const bytes =
-    packed instanceof ArrayBuffer
-      ? new Uint8Array(packed)
-      : new Uint8Array(packed.buffer as ArrayBuffer, packed.byteOffset, packed.byteLength);
+  const bytes = asBytes(packed);
   if (bytes[0] === BRACE) return JSON.parse(new TextDecoder().decode(bytes)) as T;
   if (typeof DecompressionStream === "undefined") throw new Error("this browser cannot inflate (it has no DecompressionStream)");
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return (await new Response(stream).json()) as T;
+}
+
+function asBytes(packed: Bytes): Uint8Array<ArrayBuffer> {
+  return packed instanceof ArrayBuffer ? new Uint8Array(packed) : new Uint8Array(packed.buffer as ArrayBuffer, packed.byteOffset, packed.byteLength);
 }
 
 const PATIENCE_MS = 20_000;
@@ -33,7 +34,7 @@ const PATIENCE_MS = 20_000;
 /** Asks for parts of the session and keeps the answers. */
 export class Parts {
   private readonly asked = new Map<string, Promise<WirePart>>();
-  private readonly waiting = new Map<string, (part: WirePart) => void>();
+  private readonly waiting = new Map<string, (answer: Answer) => void>();
 
   constructor(
     private readonly model: Model,
@@ -41,7 +42,7 @@ export class Parts {
     signal: AbortSignal,
   ) {
     const listen = (content: { type?: string; key?: string }, buffers?: Bytes[]): void => {
-      if (content.type === "part" && content.key !== undefined) void this.take(content.key, buffers?.[0]);
+      if (content.type === "part" && content.key !== undefined) this.waiting.get(content.key)?.({ packed: buffers?.[0] ?? null, problem: this.why(content.key) });
     };
     model.on("msg:custom", listen);
     signal.addEventListener("abort", () => model.off("msg:custom", listen));
@@ -51,41 +52,62 @@ export class Parts {
   get(key: string): Promise<WirePart> {
     let asked = this.asked.get(key);
     if (!asked) {
-      asked = this.ask(key);
+      asked = this.read(key);
       this.asked.set(key, asked);
     }
     return asked;
   }
 
-  private ask(key: string): Promise<WirePart> {
+  /** The bytes of a part that is no JSON, as they came. Rejected with an Error that a reader can be shown; asked for anew each time. */
+  async bytes(key: string): Promise<Uint8Array> {
+    const { packed, problem } = await this.ask(key);
+    if (!packed) throw new Error(problem);
+    const bytes = asBytes(packed);
+    if (bytes[0] !== BRACE) return bytes;
+    const part = await unpack<WirePart>(bytes);
+    throw new Error(part.problem ?? "The answer cannot be read.");
+  }
+
+  private async read(key: string): Promise<WirePart> {
+    const { packed, problem, late } = await this.ask(key);
+    if (late) this.asked.delete(key);
+    if (!packed) return without(key, problem);
+    try {
+      return await unpack<WirePart>(packed);
+    } catch (error) {
+      return without(key, `The answer cannot be read: ${String(error)}`);
+    }
+  }
+
+  private why(key: string): string {
+    return this.leftOut[key] ?? this.leftOut[key.split(":")[0] ?? ""] ?? "The answer is empty.";
+  }
+
+  private ask(key: string): Promise<Answer> {
     const left = this.leftOut[key];
-    if (left !== undefined) return Promise.resolve(without(key, left));
+    if (left !== undefined) return Promise.resolve({ packed: null, problem: left });
     return new Promise((resolve) => {
-      const late = setTimeout(() => {
-        this.asked.delete(key);
-        settle(without(key, "Python does not answer: its kernel is gone or busy. Choose this again to ask again."));
-      }, PATIENCE_MS);
-      const settle = (part: WirePart): void => {
+      const before = this.waiting.get(key);
+      const settle = (answer: Answer): void => {
         clearTimeout(late);
-        this.waiting.delete(key);
-        resolve(part);
+        if (this.waiting.get(key) === settle) this.waiting.delete(key);
+        before?.(answer);
+        resolve(answer);
       };
+      const late = setTimeout(() => settle({ packed: null, problem: "Python does not answer: its kernel is gone or busy. Choose this again to ask again.", late: true }), PATIENCE_MS);
       this.waiting.set(key, settle);
       this.model.send({ type: "part", key });
     });
   }
+}
 
-  private async take(key: string, packed: Bytes | undefined): Promise<void> {
-    const settle = this.waiting.get(key);
-    if (!settle) return;
-    try {
-      settle(packed ? await unpack<WirePart>(packed) : without(key, this.leftOut[key.split(":")[0] ?? ""] ?? "The answer is empty."));
-    } catch (error) {
-      settle(without(key, `The answer cannot be read: ${String(error)}`));
-    }
-  }
+interface Answer {
+  packed: Bytes | null;
+  /** Why there are no bytes, where there are none. */
+  problem: string;
+  late?: boolean;
 }
 
 function without(key: string, problem: string): WirePart {
-  return { key, table: null, drawing: null, chain: null, text: null, problem };
+  return { key, table: null, chain: null, pairs: null, text: null, problem };
 }

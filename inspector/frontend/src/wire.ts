@@ -52,13 +52,6 @@ export interface WireColumn {
   numbers: (number | null)[] | null;
 }
 
-export interface WireDrawing {
-  svg: string;
-  visible: number;
-  total: number;
-  note: string | null;
-}
-
 export interface WireEntry {
   entry_id: string;
   nearest: boolean;
@@ -82,8 +75,8 @@ export interface WirePair {
 export interface WirePart {
   key: string;
   table: WireTable | null;
-  drawing: WireDrawing | null;
   chain: WireChain | null;
+  pairs: number[] | null;
   text: string | null;
   problem: string | null;
 }

@@ -27,7 +27,7 @@ function run<T>(generator: Generator<void, T>): T {
 
 function scene(spec: GraphSpec, open: "all" | "opening" = "all"): { scene: Scene; graph: GraphModel; tree: Tree } {
   const graph = model(spec);
-  const state = new ExplorerState(0, graph, { graph: fail, correspondence: fail, differences: fail });
+  const state = new ExplorerState(0, graph, { graph: fail, guards: fail, correspondence: fail, differences: fail });
   if (open === "all") state.expandAll();
   const { tree } = state;
   const flags = Uint8Array.from({ length: tree.count }, (_, container) => Number(container === 0 || state.expanded.has(tree.path(container))));

@@ -87,3 +87,15 @@ test("a kernel that does not answer is named after a while, and can be asked aga
   void parts.get("nodes:0");
   assert.equal(host.sent.length, 2);
 });
+
+test("bytes come as they are, and a problem in their place is an error", async () => {
+  const host = new Host();
+  const parts = new Parts(host, { "explore:9": "too many nodes" }, new AbortController().signal);
+  const found = parts.bytes("explore:0");
+  host.answer({ type: "part", key: "explore:0" }, new Uint8Array([0x78, 1, 2]));
+  assert.deepEqual([...(await found)], [0x78, 1, 2]);
+  const refused = parts.bytes("explore:1");
+  host.answer({ type: "part", key: "explore:1" }, new TextEncoder().encode('{"key":"explore:1","problem":"no such graph"}'));
+  await assert.rejects(refused, /no such graph/);
+  await assert.rejects(parts.bytes("explore:9"), /too many nodes/);
+});

@@ -31,6 +31,7 @@ const SMALL: GraphSpec = {
 
 function state(spec: GraphSpec, other: GraphSpec = spec): ExplorerState {
   const source: GraphSource = {
+    guards: () => Promise.resolve(),
     graph: (row) => (row === 9 ? Promise.reject(new Error("it is not in this page")) : Promise.resolve(model(row === 0 ? spec : other))),
     correspondence: (left, right) => Promise.resolve({ left, right, pairs: new Uint32Array() }),
     differences: () => Promise.resolve({ pairs: new Uint32Array(), differences: [] }),

@@ -71,7 +71,7 @@ function bar(view: GraphCanvas, state: ExplorerState, searchBox: HTMLInputElemen
 }
 
 function tool(title: string, word: string, act: () => void): HTMLButtonElement {
-  return h("button", { type: "button", class: "tool", title, "aria-label": title, onclick: act }, word);
+  return h("button", { type: "button", class: "tool", title, "aria-label": /^\w/.test(word) ? `${word}: ${title}` : title, onclick: act }, word);
 }
 
 function zoomTools(view: GraphCanvas): HTMLElement {

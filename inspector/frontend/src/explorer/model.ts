@@ -50,6 +50,7 @@ interface Header {
   readonly kernels: string[];
   readonly symbols: string[];
   readonly stages: StageEntry[];
+  readonly later?: string[];
 }
 
 type Numbers = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array;
@@ -61,8 +62,12 @@ const TYPES = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, i32: Int32Ar
 
 /** Reads a graph from its bytes, compressed or not. Throws an Error that says what is wrong with them. */
 export async function decodeGraph(packed: Bytes): Promise<GraphModel> {
+  return new GraphModel(await inflated(packed));
+}
+
+async function inflated(packed: Bytes): Promise<Uint8Array> {
   const bytes = packed instanceof ArrayBuffer ? new Uint8Array(packed) : new Uint8Array(packed.buffer as ArrayBuffer, packed.byteOffset, packed.byteLength);
-  return new GraphModel(magic(bytes) ? bytes : await inflate(bytes));
+  return magic(bytes) ? bytes : inflate(bytes);
 }
 
 function magic(bytes: Uint8Array): boolean {
@@ -87,6 +92,8 @@ export class GraphModel {
   readonly symbols: readonly string[];
   readonly stages: readonly StageEntry[];
   readonly strings: readonly string[];
+  /** What is sent after the graph: `guards`. */
+  readonly later: Set<string>;
   readonly op: Uint8Array;
   readonly group: Uint32Array;
   readonly line: Int32Array;
@@ -119,6 +126,7 @@ export class GraphModel {
     this.symbols = header.symbols;
     this.stages = header.stages;
     this.strings = header.strings;
+    this.later = new Set(header.later ?? []);
     this.arrays = arrays;
     const n = this.count;
     const groups = Math.max(arrays.get("g_parent")?.length ?? 0, 1);
@@ -143,6 +151,14 @@ export class GraphModel {
     this.lists.set("kernel", this.list("kernel_offsets", "kernel_ids", this.kernels.length));
     this.lists.set("symbol", this.list("symbol_offsets", "symbol_ids", this.symbols.length));
     this.lists.set("guard", this.list("guard_offsets", "guard_rows", ABSENT));
+  }
+
+  /** Takes in lists of guards that were sent after the graph. */
+  async adopt(packed: Bytes): Promise<void> {
+    const { arrays } = read(await inflated(packed));
+    for (const name of ["guard_offsets", "guard_rows"]) this.arrays.set(name, arrays.get(name) ?? new Uint32Array(0));
+    this.lists.set("guard", this.list("guard_offsets", "guard_rows", ABSENT));
+    this.later.delete("guards");
   }
 
   /** A text of a node, null where it has none. */

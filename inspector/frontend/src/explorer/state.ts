@@ -45,6 +45,8 @@ export interface Comparison {
 /** Where graphs come from. Each promise is rejected with an Error whose message a reader can be shown. */
 export interface GraphSource {
   graph(row: number): Promise<GraphModel>;
+  /** Fills in the lists of guards of a graph that came without. */
+  guards(graph: GraphModel, row: number): Promise<void>;
   correspondence(left: number, right: number): Promise<Correspondence>;
   differences(left: number, right: number): Promise<{ pairs: Uint32Array; differences: readonly Difference[] }>;
 }
@@ -55,7 +57,7 @@ export interface GraphSource {
  * - selection: `selection` or `selectedGroup` changed;
  * - hover: `hover` changed;
  * - matches: `query` and `matches` changed;
- * - overlay: `overlay` changed;
+ * - overlay: `overlay` changed, or what it colours by came in;
  * - compare: `compare` changed;
  * - reveal: the views should bring the node `revealed` into sight;
  * - problem: `problem` changed (what could not be done, in words, or null).
@@ -93,6 +95,7 @@ export class ExplorerState {
     this.graph = graph;
     this.tree = new Tree(graph);
     this.expanded = openingPaths(this.tree);
+    this.complete();
   }
 
   /** Calls `act` after each event of this kind until `signal` is aborted. */
@@ -278,6 +281,19 @@ export class ExplorerState {
     this.matches = search(graph, this.query);
     if (this.overlay.kind === "changed") this.overlay = { kind: "family", argument: null };
     this.emit("graph");
+    this.complete();
+  }
+
+  /** Has what a large graph came without sent after it. */
+  private complete(): void {
+    const { graph, row } = this;
+    if (!graph.later.has("guards")) return;
+    const done = (): void => {
+      if (this.graph !== graph) return;
+      this.emit("selection");
+      if (this.overlay.kind === "guards" || this.overlay.kind === "symbol") this.emit("overlay");
+    };
+    setTimeout(() => void this.source.guards(graph, row).then(done, (error: unknown) => this.graph === graph && this.say(`The guards of this graph: ${error instanceof Error ? error.message : String(error)}`)), 500);
   }
 
   private setExpanded(paths: readonly string[]): void {

@@ -1,0 +1,314 @@
+"""A graph as bytes for the front end: its nodes and groups by column.
+
+A magic number, the header's length, the header (JSON, padded), then the arrays, each at a multiple of eight bytes; all of it compressed
+with zlib. Columns of texts hold indices into the header's ``strings``; `NOTHING` stands for no text. Lists by node are two arrays: offsets
+and items.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import zlib
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from compile_inspector.analyze.graph_tree import GraphTree, graph_tree
+from compile_inspector.analyze.tensor_bytes import OutputBytes
+from compile_inspector.model.graph import Graph
+from compile_inspector.model.guards import Guard
+from compile_inspector.model.symbols import Symbol
+from compile_inspector.model.tables import Tables
+from compile_inspector.views.summary import rows_of
+from compile_inspector.views.words import visible
+
+MAGIC = b"CIG1"
+NOTHING = 0xFFFFFFFF
+
+_LEVEL = 1
+_OPS = {"placeholder": 0, "get_attr": 1, "call_function": 2, "call_method": 3, "call_module": 4, "output": 5}
+_KINDS = {"root": 0, "module": 1, "body": 2, "run": 3}
+_TYPES = {"B": "u8", "I": "u32", "i": "i32", "d": "f64"}
+_SYMBOL = re.compile(r"(?<![\w.])z?[su]f?\d+(?!\w)")
+_PLAIN = re.compile(r"[^A-Za-z0-9]+")
+_OF_SIZE = re.compile(r"\.(?:size|stride|storage_offset)\(")
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A graph that a reader can switch to: its row in the session's table of graphs."""
+
+    row: int
+    compile_id: str
+    stage: str
+    name: str
+    direction: str | None
+
+
+class _Array(msgspec.Struct, frozen=True):
+    type: str
+    offset: int
+    length: int
+
+
+class _Header(msgspec.Struct, frozen=True):
+    version: int
+    compile_id: str
+    stage: str
+    name: str
+    count: int
+    problem: str | None
+    strings: list[str]
+    arrays: dict[str, _Array]
+    kernels: list[str]
+    symbols: list[str]
+    stages: list[Entry]
+    later: list[str]
+
+
+class _Lists:
+    """Lists by node, over a table of what they may hold."""
+
+    def __init__(self) -> None:
+        self.offsets = array("I", [0])
+        self.items = array("I")
+        self.words: dict[str, int] = {}
+
+    def add(self, words: Iterable[str]) -> None:
+        known = self.words
+        self.items.extend(known.setdefault(word, len(known)) for word in words)
+        self.offsets.append(len(self.items))
+
+
+class _Strings:
+    """Distinct texts, numbered."""
+
+    def __init__(self) -> None:
+        self.all: list[str] = [""]
+        self.numbers: dict[Any, int] = {None: NOTHING, "": 0}
+
+    def column(self, values: Iterable[Any], text: Callable[[Any], str] = visible) -> array[int]:
+        """A column of what ``text`` makes of values."""
+        numbers, strings = self.numbers, self.all
+        codes = array("I")
+        append = codes.append
+        for value in values:
+            code = numbers.get(value)
+            if code is None:
+                code = numbers[value] = len(strings)
+                strings.append(text(value))
+            append(code)
+        return codes
+
+
+def entries(tables: Tables) -> list[Entry]:
+    """The graphs of a session, in the order of its table."""
+    return [
+        Entry(row, visible(graph.compile_id), graph.stage, visible(graph.name), graph.direction)
+        for row, graph in enumerate(rows_of(tables, "graphs"))
+    ]
+
+
+def encode_graph(
+    tables: Tables,
+    row: int,
+    *,
+    stages: Sequence[Entry] | None = None,
+    guards: bool = True,
+    compress: bool = True,
+) -> bytes:
+    """The graph in a row of the session's table.
+
+    Args:
+        tables: The session.
+        row: From 0; there must be such a row.
+        stages: The graphs that a reader can switch to; all of the session when None.
+        compress: False for a reader that cannot inflate.
+        guards: False leaves out which guards name a node, so that the table of guards need not be built: the header's ``later`` says so.
+    """
+    graph: Graph = rows_of(tables, "graphs")[row]
+    tree = graph_tree(graph)
+    strings = _Strings()
+    kernels, symbols = _Lists(), _Lists()
+    arrays = _node_columns(tree, strings, graph, _hints(tables, graph.compile_id))
+    _fill_lists(tree, kernels, symbols)
+    arrays |= {
+        "in_offsets": _offsets(tree.sources),
+        "in_nodes": array("I", [source for sources in tree.sources for source in sources]),
+        "kernel_offsets": kernels.offsets,
+        "kernel_ids": kernels.items,
+        "symbol_offsets": symbols.offsets,
+        "symbol_ids": symbols.items,
+        **(guard_lists(tables, graph) if guards else {}),
+        **_group_columns(tree, strings),
+    }
+    return pack_graph(
+        graph,
+        arrays,
+        strings=strings.all,
+        kernels=[visible(name) for name in kernels.words],
+        symbols=list(symbols.words),
+        stages=list(entries(tables) if stages is None else stages),
+        later=[] if guards else ["guards"],
+        compress=compress,
+    )
+
+
+def encode_guard_lists(tables: Tables, row: int, *, compress: bool = True) -> bytes:
+    """What `encode_graph` leaves out without guards: the same form, with the lists of guards alone."""
+    graph: Graph = rows_of(tables, "graphs")[row]
+    return pack_graph(graph, guard_lists(tables, graph), compress=compress)
+
+
+def pack_graph(
+    graph: Graph,
+    arrays: dict[str, array[Any]],
+    *,
+    strings: list[str] | None = None,
+    kernels: list[str] | None = None,
+    symbols: list[str] | None = None,
+    stages: list[Entry] | None = None,
+    later: list[str] | None = None,
+    compress: bool = True,
+) -> bytes:
+    """Arrays with their header, compressed unless ``compress`` is False."""
+    places: dict[str, _Array] = {}
+    blocks: list[bytes] = []
+    offset = 0
+    for name, values in arrays.items():
+        data = _little_endian(values)
+        padding = -len(data) % 8
+        places[name] = _Array(_TYPES[values.typecode], offset, len(values))
+        blocks.append(data + bytes(padding))
+        offset += len(data) + padding
+    problem = graph.problem
+    header = msgspec.json.encode(
+        _Header(
+            version=1,
+            compile_id=visible(graph.compile_id),
+            stage=graph.stage,
+            name=visible(graph.name),
+            count=len(graph.nodes),
+            problem=None if problem is None else visible(problem),
+            strings=strings or [],
+            arrays=places,
+            kernels=kernels or [],
+            symbols=symbols or [],
+            stages=stages or [],
+            later=later or [],
+        )
+    )
+    header += b" " * (-len(header) % 8)
+    data = b"".join((MAGIC, len(header).to_bytes(4, "little"), header, *blocks))
+    return zlib.compress(data, _LEVEL) if compress else data
+
+
+def _little_endian(values: array[Any]) -> bytes:
+    if sys.byteorder == "little":
+        return values.tobytes()
+    swapped = array(values.typecode, values)
+    swapped.byteswap()
+    return swapped.tobytes()
+
+
+def _hints(tables: Tables, compile_id: str) -> dict[str, int]:
+    symbols: tuple[Symbol, ...] = rows_of(tables, "symbols")
+    return {row.name: row.hint for row in symbols if row.compile_id == compile_id and row.hint is not None}
+
+
+def _node_columns(
+    tree: GraphTree, strings: _Strings, graph: Graph, hints: dict[str, int]
+) -> dict[str, array[Any]]:
+    nodes, column = tree.nodes, strings.column
+    places = [node.location for node in nodes]
+    size = OutputBytes(hints)
+    unknown = float("nan")
+    sizes = [size.of(node) for node in nodes]
+    return {
+        "bytes": array("d", [unknown if found is None else found for found in sizes]),
+        "name": column([node.name for node in nodes]),
+        "target": column([node.target for node in nodes]),
+        "group": array("I", tree.group_of),
+        "dtype": column([node.dtype for node in nodes]),
+        "shape": column([node.shape for node in nodes], _sizes),
+        "stride": column([node.stride for node in nodes], _sizes),
+        "device": column([node.device for node in nodes]),
+        "value": column([node.value for node in nodes]),
+        "args": column([node.args for node in nodes]),
+        "file": column([None if place is None else place.file for place in places]),
+        "function": column([None if place is None else place.function for place in places]),
+        "code": column([None if place is None else place.code for place in places]),
+        "line": array("i", [-1 if place is None else place.line for place in places]),
+        "partition": array("i", [-1 if node.partition is None else node.partition for node in nodes]),
+        "text_line": array("i", graph.text_lines),
+        "op": array("B", [_OPS[node.op] for node in nodes]),
+        "hidden": array("B", tree.hidden),
+        "stub": array("B", tree.stubs),
+    }
+
+
+def _sizes(sizes: tuple[int | str, ...]) -> str:
+    return visible(f"[{', '.join(map(str, sizes))}]")
+
+
+def _fill_lists(tree: GraphTree, kernels: _Lists, symbols: _Lists) -> None:
+    known: dict[Any, tuple[str, ...]] = {}
+    for node in tree.nodes:
+        kernels.add(node.kernels)
+        key = (node.shape, node.stride, node.value)
+        found = known.get(key)
+        if found is None:
+            text = f"{_sizes(node.shape or ())} {_sizes(node.stride or ())} {node.value or ''}"
+            found = known[key] = tuple(dict.fromkeys(_SYMBOL.findall(text)))
+        symbols.add(found)
+
+
+def _offsets(lists: Iterable[Sequence[int]]) -> array[int]:
+    offsets = array("I", [0])
+    total = 0
+    for items in lists:
+        total += len(items)
+        offsets.append(total)
+    return offsets
+
+
+def _group_columns(tree: GraphTree, strings: _Strings) -> dict[str, array[Any]]:
+    groups, column = tree.groups, strings.column
+    firsts = [None if group.first < 0 else tree.nodes[group.first].location for group in groups]
+    return {
+        "g_parent": array("I", [group.parent for group in groups]),
+        "g_name": column([group.name for group in groups]),
+        "g_path": column([group.path for group in groups]),
+        "g_class": column([group.module_class for group in groups]),
+        "g_file": column([None if place is None else place.file for place in firsts]),
+        "g_signature": array("I", [group.signature for group in groups]),
+        "g_run": array("I", [group.run for group in groups]),
+        "g_line": array("i", [-1 if place is None else place.line for place in firsts]),
+        "g_kind": array("B", [_KINDS[group.kind] for group in groups]),
+        "g_differs": array("B", [group.differs for group in groups]),
+    }
+
+
+def guard_lists(tables: Tables, graph: Graph) -> dict[str, array[Any]]:
+    """By node: the rows of the session's guards that are about what comes in there."""
+    rows: dict[str, list[int]] = {}
+    guards: tuple[Guard, ...] = rows_of(tables, "guards")
+    for row, guard in enumerate(guards):
+        if guard.compile_id == graph.compile_id and guard.source:
+            rows.setdefault(_input_name(guard.source), []).append(row)
+    found = [
+        rows.get(_plain(node.target), ()) if rows and node.op in ("placeholder", "get_attr") else ()
+        for node in graph.nodes
+    ]
+    return {"guard_offsets": _offsets(found), "guard_rows": array("I", [row for own in found for row in own])}
+
+
+def _input_name(source: str) -> str:
+    """What Dynamo makes of a source to name its input, without the check on it: ``l_x`` for ``L['x'].size()[0]``."""
+    return _plain(_OF_SIZE.split(source, maxsplit=1)[0])
+
+
+def _plain(name: str) -> str:
+    return _PLAIN.sub("_", name).strip("_").lower()

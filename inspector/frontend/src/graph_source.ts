@@ -1,0 +1,53 @@
+// Where the explorer has its graphs from: parts of the session, decoded once.
+
+import { Table } from "./data.ts";
+import { decodeGraph, type GraphModel } from "./explorer/model.ts";
+import type { Correspondence, Difference, DifferenceKind, GraphSource } from "./explorer/state.ts";
+import type { Parts } from "./host.ts";
+
+const KEPT = 6;
+
+/** The graphs of a session. The last few that were shown are kept decoded. */
+export function graphSource(parts: Parts): GraphSource {
+  const kept = new Map<number, Promise<GraphModel>>();
+  const graph = (row: number): Promise<GraphModel> => {
+    const known = kept.get(row);
+    kept.delete(row);
+    const made = known ?? parts.bytes(`explore:${row}`).then(decodeGraph);
+    kept.set(row, made);
+    made.catch(() => kept.get(row) === made && kept.delete(row));
+    const [oldest] = kept.keys();
+    if (kept.size > KEPT && oldest !== undefined) kept.delete(oldest);
+    return made;
+  };
+  return {
+    graph,
+    guards: async (of, row) => of.adopt(await parts.bytes(`guards_of:${row}`)),
+    correspondence: async (left, right): Promise<Correspondence> => {
+      const part = await parts.get(`correspond:${left}:${right}`);
+      if (!part.pairs) throw new Error(part.problem ?? "Which nodes correspond is not known.");
+      return { left, right, pairs: Uint32Array.from(part.pairs) };
+    },
+    differences: async (left, right) => {
+      const part = await parts.get(`graphdiff:${left}:${right}`);
+      if (!part.pairs || !part.table) throw new Error(part.problem ?? "What changed is not known.");
+      return { pairs: Uint32Array.from(part.pairs), differences: differences(new Table(part.table)) };
+    },
+  };
+}
+
+function differences(table: Table): Difference[] {
+  const number = (key: string, row: number): number | null => {
+    const value = table.column(key)?.value(row);
+    return typeof value === "number" ? value : null;
+  };
+  const word = (key: string, row: number): string | null => table.text(key, row) || null;
+  return Array.from({ length: table.count }, (_, row) => ({
+    kind: table.text("kind", row) as DifferenceKind,
+    left: number("left", row),
+    right: number("right", row),
+    what: word("what", row),
+    was: word("was", row),
+    is: word("is", row),
+  }));
+}
