@@ -4,7 +4,7 @@
 import type { Tree } from "./tree.ts";
 
 /** Boxes that a graph opens with, at most; a group that is alone is opened past it. */
-const OPENING_BOXES = 32;
+const OPENING_BOXES = 48;
 /** A graph of so few nodes opens whole. */
 const SMALL_GRAPH = 24;
 

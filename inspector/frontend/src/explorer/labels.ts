@@ -3,7 +3,9 @@
 import { familyOf, operatorOf } from "./families.ts";
 import { CALL_FUNCTION, CALL_METHOD, OUTPUT, PLACEHOLDER, type GraphModel } from "./model.ts";
 import type { LayoutInput } from "./layout.ts";
+import { count } from "../format.ts";
 import { foldInput } from "./fold.ts";
+import { shortClass } from "./words.ts";
 import type { Tree } from "./tree.ts";
 
 /** A node's first line: a dim beginning, the word, a dim end; and its second line. */
@@ -63,9 +65,9 @@ export function containerLabel(tree: Tree, container: number): ContainerLabel {
   const times = tree.membersOf(container).length;
   const nodes = tree.nodeCount[container] as number;
   const each = tree.isRun(container) && times > 0 ? nodes / times : nodes;
-  const counted = `${nodes.toLocaleString("en")} ${nodes === 1 ? "node" : "nodes"}`;
-  const size = times > 1 && Number.isInteger(each) ? `${each.toLocaleString("en")} nodes each` : counted;
-  const className = tree.className(container);
+  const size = times > 1 && Number.isInteger(each) ? `${count(each, "node")} each` : count(nodes, "node");
+  const full = tree.className(container);
+  const className = full === null ? null : shortClass(full);
   return { name: tree.name(container) || className || "graph", detail: className === null || className === "" || className === tree.name(container) ? size : `${className} · ${size}`, times, flag: flagOf(tree, container) };
 }
 
@@ -81,15 +83,23 @@ function flagOf(tree: Tree, container: number): string {
 export class Ruler {
   private readonly advances = new Map<string, Float32Array>();
 
-  constructor(private readonly measure: (text: string, font: string) => number) {}
+  /** `measure` gives the width of a text in a font; the font is set by `choose` before. */
+  constructor(
+    private readonly choose: (font: string) => void,
+    private readonly measure: (text: string) => number,
+  ) {}
 
   width(text: string, font: string): number {
     const table = this.table(font);
     let sum = 0;
     for (let at = 0; at < text.length; at += 1) {
       const code = text.charCodeAt(at);
-      if (code >= 128) return this.measure(text, font);
-      sum += table[code] as number;
+      if (code >= 128) {
+        this.choose(font);
+        return this.measure(text);
+      }
+      const known = table[code] as number;
+      sum += known >= 0 ? known : this.advance(table, code, font);
     }
     return sum;
   }
@@ -107,10 +117,17 @@ export class Ruler {
     return low === 0 ? "" : `${text.slice(0, low).replace(/[\ud800-\udbff]$/, "")}…`;
   }
 
+  private advance(table: Float32Array, code: number, font: string): number {
+    this.choose(font);
+    const width = code < 32 ? 0 : this.measure(String.fromCharCode(code));
+    table[code] = width;
+    return width;
+  }
+
   private table(font: string): Float32Array {
     let table = this.advances.get(font);
     if (!table) {
-      table = Float32Array.from({ length: 128 }, (_, code) => (code < 32 ? 0 : this.measure(String.fromCharCode(code), font)));
+      table = new Float32Array(128).fill(-1);
       this.advances.set(font, table);
     }
     return table;

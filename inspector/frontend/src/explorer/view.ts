@@ -59,10 +59,10 @@ export class GraphCanvas {
     this.minimap = new Minimap(this.camera, signal);
     this.element = h("div", { class: "graph-stage" }, this.canvas, this.trail, title !== null && h("div", { class: "stage-title which" }, title), this.note, this.minimap.element);
     this.palette = new Palette(this.canvas, context);
-    this.ruler = new Ruler((text, font) => {
-      context.font = font;
-      return context.measureText(text).width;
-    });
+    this.ruler = new Ruler(
+      (font) => (context.font = font),
+      (text) => context.measureText(text).width,
+    );
     this.listen();
   }
 
