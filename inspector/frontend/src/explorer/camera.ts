@@ -30,7 +30,9 @@ export class Camera {
     return { x: this.left, y: this.top, width: this.width / this.scale, height: this.height / this.scale };
   }
 
+  /** What is in the middle stays in the middle, from left to right; what is at the top stays at the top. */
   resize(width: number, height: number): void {
+    if (this.width > 1) this.left += (this.width - width) / 2 / this.scale;
     this.width = Math.max(width, 1);
     this.height = Math.max(height, 1);
     this.changed();
@@ -54,6 +56,15 @@ export class Camera {
       this.goal.from.left += dx;
       this.goal.from.top += dy;
     }
+    this.changed();
+  }
+
+  /** Takes the scale of another camera, and puts a point of the world at a place of the screen. */
+  put(scale: number, world: { x: number; y: number }, x: number, y: number): void {
+    this.goal = null;
+    this.scale = scale;
+    this.left = world.x - x / scale;
+    this.top = world.y - y / scale;
     this.changed();
   }
 

@@ -2,9 +2,11 @@
 
 import { h, fill, type Child } from "../dom.ts";
 import { whole } from "../format.ts";
+import { download, fileName, pageHtml, toPng, toSvg } from "./export.ts";
 import { detailOf, nodeLabel } from "./labels.ts";
 import { followKeys, KEYS } from "./keyboard.ts";
 import type { Context } from "./context.ts";
+import { besides } from "./beside.ts";
 import { stageTitle } from "./compare.ts";
 import { frame } from "./frame.ts";
 import type { LegendData } from "./legend.ts";
@@ -43,8 +45,10 @@ export function explorer(row: number, graph: GraphModel, source: GraphSource, co
   followPointer(view, signal);
   followKeys(view, targets, signal);
   announce(view, state, signal);
+  besides(view, source, stages, targets, signal);
   view.element.appendChild(zoomTools(view));
-  menus.add("help", help());
+  menus.add("help", () => help());
+  menus.add("save", () => saving(view, menus));
   const toolbar = bar(view, state, searchBox, menus, signal);
   const legend = (): LegendData => paintingOf(state.graph, state.overlay, state.compare);
   const made = { element: frame({ state, context, canvas: stages, toolbar, legend, enlarge }), state, view };
@@ -65,6 +69,7 @@ function bar(view: GraphCanvas, state: ExplorerState, searchBox: HTMLInputElemen
       tool("Open everything (e)", "Expand all", () => state.expandAll()),
       tool("Fold as at first (c)", "Fold", () => state.collapseAll()),
       tool("Fit all on the screen (0)", "Fit", () => view.fit()),
+      menus.button("save", "Save as a file", "Save"),
       menus.button("help", "Keys and search words (?)", "?"),
     ),
   );
@@ -190,25 +195,66 @@ function help(): HTMLElement {
   );
 }
 
+/** What can be saved, and how. */
+function saving(view: GraphCanvas, menus: Menus): HTMLElement {
+  const note = h("p", { class: "dim", role: "status" });
+  const { picture, marks, state } = view;
+  const { compileId, stage } = state.graph;
+  const item = (word: string, act: () => Promise<string | null> | string | null): HTMLElement => {
+    const run = async (): Promise<void> => {
+      try {
+        note.textContent = (await act()) ?? "";
+        if (note.textContent === "") menus.close();
+      } catch (error) {
+        note.textContent = error instanceof Error ? error.message : String(error);
+      }
+    };
+    return h("button", { type: "button", class: "item", onclick: () => void run() }, word);
+  };
+  const page = pageHtml();
+  const kept = { ...marks, strong: marks.strong, hover: -1 };
+  return h(
+    "div",
+    { role: "group", "aria-label": "Save" },
+    picture &&
+      item("SVG, what is open", () => {
+        download(toSvg(picture, kept), fileName(compileId, stage, "svg"), "image/svg+xml");
+        return null;
+      }),
+    picture &&
+      item("PNG, what is open", async () => {
+        const { blob, scale } = await toPng(picture, kept);
+        download(blob, fileName(compileId, stage, "png"), "image/png");
+        return scale < 1 ? `Saved at ${Math.round(scale * 100)} % of its size: a larger picture cannot be opened everywhere.` : null;
+      }),
+    page !== null &&
+      item("HTML, this page", () => {
+        download(page, "graphs.html", "text/html");
+        return null;
+      }),
+    page === null && h("p", { class: "dim" }, "One HTML file that works offline: ", h("code", {}, "session.graph().to_html(\"graph.html\")")),
+    note,
+  );
+}
+
 /** Panels that open over the canvas, one at a time. */
 class Menus {
   readonly element = h("div", { class: "explorer-menu", hidden: true });
-  private readonly made = new Map<string, HTMLElement>();
+  private readonly made = new Map<string, () => HTMLElement>();
   private readonly buttons = new Map<string, HTMLButtonElement>();
   private open: string | null = null;
 
   constructor() {
     this.element.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || this.open === null) return;
-      const back = this.buttons.get(this.open);
-      this.toggle(this.open);
-      back?.focus();
+      if (event.key !== "Escape") return;
+      this.close();
       event.stopPropagation();
     });
   }
 
-  add(name: string, content: HTMLElement): void {
-    this.made.set(name, content);
+  /** What a panel holds, made anew each time it is opened. */
+  add(name: string, make: () => HTMLElement): void {
+    this.made.set(name, make);
   }
 
   button(name: string, title: string, word: string): HTMLButtonElement {
@@ -218,11 +264,18 @@ class Menus {
     return button;
   }
 
+  close(): void {
+    const { open } = this;
+    if (open === null) return;
+    this.toggle(open);
+    this.buttons.get(open)?.focus();
+  }
+
   toggle(name: string): void {
     this.open = this.open === name ? null : name;
     this.element.hidden = this.open === null;
-    const content = this.open === null ? undefined : this.made.get(this.open);
-    fill(this.element, content);
+    fill(this.element, this.open === null ? null : this.made.get(this.open)?.());
+    this.element.querySelector<HTMLElement>("button")?.focus();
     for (const [key, button] of this.buttons) button.setAttribute("aria-expanded", String(key === this.open));
   }
 }

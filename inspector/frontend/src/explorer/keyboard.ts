@@ -202,7 +202,7 @@ export function pickBox(view: GraphCanvas, box: number): void {
   const scene = view.picture?.scene;
   if (!scene || box <= 0) return;
   if (scene.kind[box] === NODE) view.state.select([scene.ref[box] as number]);
-  else view.state.selectGroup(view.state.tree.path(scene.ref[box] as number));
+  else view.state.selectGroup(view.tree.path(scene.ref[box] as number));
   view.bring(box);
 }
 

@@ -73,7 +73,7 @@ export class Minimap {
     const { view } = this.camera;
     const { scene } = picture;
     const all = view.x <= 8 && view.y <= 8 && view.x + view.width >= (scene.width[0] as number) - 8 && view.y + view.height >= (scene.height[0] as number) - 8;
-    this.element.hidden = all || this.camera.width < 360 || this.camera.height < 240;
+    this.element.hidden = all || this.camera.width < 520 || this.camera.height < 240;
     if (this.element.hidden) return;
     const context = this.element.getContext("2d");
     if (!context) return;

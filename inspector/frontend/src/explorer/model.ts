@@ -38,7 +38,7 @@ interface ArrayEntry {
   readonly length: number;
 }
 
-interface Header {
+export interface Header {
   readonly version: number;
   readonly compile_id: string;
   readonly stage: string;
@@ -46,18 +46,23 @@ interface Header {
   readonly count: number;
   readonly problem: string | null;
   readonly strings: string[];
-  readonly arrays: Record<string, ArrayEntry>;
   readonly kernels: string[];
   readonly symbols: string[];
   readonly stages: StageEntry[];
   readonly later?: string[];
 }
 
-type Numbers = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array;
+/** What a graph is made from. */
+export interface GraphData {
+  readonly header: Header;
+  readonly arrays: Map<string, Numbers>;
+}
+
+export type Numbers = Uint8Array | Uint16Array | Uint32Array | Int32Array | Float64Array;
 
 const MAGIC = 0x31474943;
-const TEXT_COLUMNS: readonly TextColumn[] = ["name", "target", "dtype", "shape", "stride", "device", "value", "args", "file", "function", "code"];
-const GROUP_TEXT_COLUMNS: readonly GroupTextColumn[] = ["g_name", "g_path", "g_class", "g_file"];
+export const TEXT_COLUMNS: readonly TextColumn[] = ["name", "target", "dtype", "shape", "stride", "device", "value", "args", "file", "function", "code"];
+export const GROUP_TEXT_COLUMNS: readonly GroupTextColumn[] = ["g_name", "g_path", "g_class", "g_file"];
 const TYPES = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, i32: Int32Array, f64: Float64Array };
 
 /** Reads a graph from its bytes, compressed or not. Throws an Error that says what is wrong with them. */
@@ -115,8 +120,9 @@ export class GraphModel {
   private byPath: Map<string, number> | null = null;
   private readers: { offsets: Uint32Array; items: Uint32Array } | null = null;
 
-  constructor(bytes: Uint8Array) {
-    const { header, arrays } = read(bytes);
+  /** From bytes, not compressed, or from what was read from them. */
+  constructor(from: Uint8Array | GraphData) {
+    const { header, arrays } = from instanceof Uint8Array ? read(from) : from;
     this.compileId = header.compile_id;
     this.stage = header.stage;
     this.name = header.name;
@@ -189,6 +195,11 @@ export class GraphModel {
   /** The inputs of all nodes: those of node n are `items` from `offsets[n]` to before `offsets[n + 1]`. */
   get inputLists(): { readonly offsets: Uint32Array; readonly items: Uint32Array } {
     return this.lists.get("in") as { offsets: Uint32Array; items: Uint32Array };
+  }
+
+  /** Lists by node, as `inputLists`. */
+  listOf(list: "kernel" | "symbol" | "guard"): { readonly offsets: Uint32Array; readonly items: Uint32Array } {
+    return this.lists.get(list) as { offsets: Uint32Array; items: Uint32Array };
   }
 
   /** The nodes that read a node, in the order of the printout, each once. */
@@ -288,11 +299,11 @@ function repaired(offsets: Uint32Array, items: Uint32Array, count: number, below
   return { offsets: made, items: Uint32Array.from(kept) };
 }
 
-function read(bytes: Uint8Array): { header: Header; arrays: Map<string, Numbers> } {
+function read(bytes: Uint8Array): GraphData {
   if (!magic(bytes)) throw new Error("these bytes hold no graph");
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true);
   if (8 + length > bytes.byteLength) throw new Error("the graph is cut off in its header");
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length))) as Header;
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length))) as Header & { readonly arrays: Record<string, ArrayEntry> };
   if (header.version !== 1) throw new Error(`the graph is of version ${String(header.version)}, this view reads version 1`);
   // Copied once, so that every array begins at a multiple of its item size.
   const body = bytes.slice(8 + length);

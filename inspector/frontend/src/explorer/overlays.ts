@@ -186,9 +186,16 @@ function changes(graph: GraphModel, title: string, compare: Comparison | null): 
   if (!compare) return fixed(graph, "changed", title, kinds, new Int16Array(graph.count).fill(-1), "Choose what to hold this graph against.");
   const left = graph === compare.graph;
   const of = new Int16Array(graph.count).fill(3);
+  const seen = [new Set<number>(), new Set<number>(), new Set<number>()];
   for (const { kind, left: was, right: is } of compare.differences) {
+    const at = kind === "added" ? 0 : kind === "removed" ? 1 : 2;
+    seen[at]?.add(is ?? was ?? -1);
     const node = left ? was : is;
-    if (node !== null && node < of.length) of[node] = kind === "added" ? 0 : kind === "removed" ? 1 : 2;
+    if (node !== null && node < of.length) of[node] = at;
   }
-  return fixed(graph, "changed", title, kinds, of);
+  // Where two graphs lie over each other, what the later one lacks is there as well.
+  graph.extra("removed")?.forEach((removed, node) => removed && (of[node] = 1));
+  const painting = fixed(graph, "changed", title, kinds, of);
+  const same = compare.differences.length === 0 ? "Nothing differs." : null;
+  return { ...painting, note: same, categories: painting.categories.map((category, at) => ({ ...category, count: seen[at]?.size ?? category.count })) };
 }

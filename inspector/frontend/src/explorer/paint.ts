@@ -3,6 +3,7 @@
 import type { Camera, Rect } from "./camera.ts";
 import { WORD_PX } from "./labels.ts";
 import { HEADER, TAG_HEIGHT, TAGS_SHOWN } from "./layout.ts";
+import type { Brush } from "./svg_brush.ts";
 import { CLOSED, lump, NODE, OPEN, type Marks, type Picture } from "./picture.ts";
 
 /** Scales from which words of nodes, and then their second lines, are drawn. */
@@ -17,10 +18,8 @@ export interface Drawn {
   readonly edges: number;
 }
 
-type Context = CanvasRenderingContext2D;
-
 /** Paints what the camera sees. `ratio` is the number of the canvas's pixels to one of the page. */
-export function paint(context: Context, picture: Picture, camera: Camera, marks: Marks, ratio: number): Drawn {
+export function paint(context: CanvasRenderingContext2D, picture: Picture, camera: Camera, marks: Marks, ratio: number): Drawn {
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.fillStyle = picture.palette.colour("--bg");
   context.fillRect(0, 0, context.canvas.width, context.canvas.height);
@@ -29,6 +28,14 @@ export function paint(context: Context, picture: Picture, camera: Camera, marks:
   context.textBaseline = "middle";
   context.lineJoin = "round";
   return new Pass(context, picture, camera.view, scale, marks).run();
+}
+
+/** Paints all of a picture at a scale, with a brush that stands at its left upper corner. */
+export function paintWhole(brush: Brush, picture: Picture, marks: Marks, scale: number): void {
+  brush.textBaseline = "middle";
+  brush.lineJoin = "round";
+  const far = 1e7;
+  new Pass(brush, picture, { x: -far, y: -far, width: 2 * far, height: 2 * far }, scale, marks).run();
 }
 
 /** Strongly drawn readers of a box, and those with every frame around them. */
@@ -44,7 +51,7 @@ class Pass {
   private edges = 0;
 
   constructor(
-    private readonly context: Context,
+    private readonly context: Brush,
     private readonly picture: Picture,
     private readonly view: Rect,
     private readonly scale: number,

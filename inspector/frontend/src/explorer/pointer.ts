@@ -16,7 +16,7 @@ export function followPointer(view: GraphCanvas, signal: AbortSignal): void {
     const box = canvas.getBoundingClientRect();
     return { x: event.clientX - box.left, y: event.clientY - box.top };
   };
-  const pathOf = (hit: Hit): string => state.tree.path(view.picture?.scene.ref[hit.box] as number);
+  const pathOf = (hit: Hit): string => view.tree.path(view.picture?.scene.ref[hit.box] as number);
   const nodeOf = (hit: Hit): number | null => (hit.tag >= 0 ? hit.tag : view.picture?.scene.kind[hit.box] === NODE ? (view.picture.scene.ref[hit.box] as number) : null);
 
   canvas.addEventListener("pointerdown", (event) => {
@@ -62,7 +62,9 @@ export function followPointer(view: GraphCanvas, signal: AbortSignal): void {
     const { x, y } = place(event);
     const hit = view.hitAt(x, y);
     const node = hit ? nodeOf(hit) : null;
-    if (hit === null) state.select([]);
+    const removed = node === null ? null : view.removedName(node);
+    view.say(removed === null ? null : `${removed} is in the earlier graph only.`);
+    if (hit === null || removed !== null) state.select([]);
     else if (node !== null) state.select([node], { extend: event.shiftKey || event.ctrlKey || event.metaKey, reveal: hit.tag >= 0 });
     else state.selectGroup(pathOf(hit));
   };

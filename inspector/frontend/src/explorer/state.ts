@@ -170,6 +170,11 @@ export class ExplorerState {
     this.setExpanded(open);
   }
 
+  /** Opens just these groups and runs. */
+  open(paths: ReadonlySet<string>): void {
+    this.setExpanded([...paths]);
+  }
+
   setShowHidden(shown: boolean): void {
     this.showHidden = shown;
     this.emit("expanded");

@@ -10,7 +10,10 @@ import { paintingOf } from "./overlays.ts";
 import { paint } from "./paint.ts";
 import { Palette } from "./palette.ts";
 import { framesAt, hit, NODE, NO_MARKS, OPEN, Picture, type Hit, type Marks } from "./picture.ts";
+import type { GraphModel } from "./model.ts";
 import type { ExplorerState } from "./state.ts";
+import { Tree } from "./tree.ts";
+import { unionOf } from "./union.ts";
 
 /** Below this scale a reader sees colours only; a graph opens no smaller. */
 const READABLE = 0.55;
@@ -37,7 +40,8 @@ export class GraphCanvas {
   private layouter: Layouter | null = null;
   private graphGone = new AbortController();
   private palette: Palette;
-  private marks: Marks = NO_MARKS;
+  marks: Marks = NO_MARKS;
+  private union: { left: GraphModel; removed: Uint32Array; tree: Tree } | null = null;
   private asked = 0;
   private sized = false;
   private placed = false;
@@ -45,6 +49,8 @@ export class GraphCanvas {
   private waitingReveal = -1;
   /** Called after each change of the camera. */
   moved: (() => void) | null = null;
+  /** Called when a new layout is in place, or the canvas has another size. */
+  laidOut: (() => void) | null = null;
   /** Called when the first picture has been painted. */
   painted: (() => void) | null = null;
 
@@ -57,7 +63,7 @@ export class GraphCanvas {
     if (!context) throw new Error("this browser has no canvas to draw on");
     this.context = context;
     this.minimap = new Minimap(this.camera, signal);
-    this.element = h("div", { class: "graph-stage" }, this.canvas, this.trail, title !== null && h("div", { class: "stage-title which" }, title), this.note, this.minimap.element);
+    this.element = h("div", { class: "graph-stage" }, this.canvas, title !== null && h("div", { class: "stage-title which" }, title), this.trail, this.note, this.minimap.element);
     this.palette = new Palette(this.canvas, context);
     this.ruler = new Ruler(
       (font) => (context.font = font),
@@ -97,7 +103,7 @@ export class GraphCanvas {
   /** The box of a container, -1 where it is not visible. */
   boxOfContainer(path: string): number {
     const scene = this.picture?.scene;
-    const container = this.state.tree.at(path);
+    const container = this.tree.at(path);
     if (!scene || container === undefined) return -1;
     for (let box = 1; box < scene.count; box += 1) if (scene.kind[box] !== NODE && scene.ref[box] === container) return box;
     return -1;
@@ -119,21 +125,27 @@ export class GraphCanvas {
 
   /** What stays where it is when the layout changes: what is picked, if it is on the screen, else what is in the middle of it. */
   private anchors(scene: Scene): Anchor[] {
-    const { tree, selection, selectedGroup } = this.state;
-    const { camera } = this;
-    const picked = selectedGroup !== null ? this.boxOfContainer(selectedGroup) : selection[0] !== undefined ? (scene.leafOf[selection[0]] as number) : -1;
-    const seen = picked > 0 && this.onScreen(scene, picked) ? picked : -1;
-    const middle = this.hitAt(camera.width / 2, camera.height / 2)?.box ?? this.hitAt(camera.width / 2, 60)?.box ?? -1;
+    const { tree } = this;
     const found: Anchor[] = [];
-    for (const start of [seen, middle]) {
-      for (let box = start; box > 0; box = scene.parent[box] as number) {
-        const ref = scene.ref[box] as number;
-        const [x, y] = [middleOf(scene, box), scene.y[box] as number];
-        if (scene.kind[box] !== NODE) found.push({ find: () => this.boxOfContainer(tree.path(ref)), x, y });
-        else found.push({ find: () => (this.picture?.scene.kind[this.boxOf(ref)] === NODE ? this.boxOf(ref) : -1), x, y });
-      }
+    for (let box = this.focusBox(); box > 0; box = scene.parent[box] as number) {
+      const ref = scene.ref[box] as number;
+      const path = tree.path(ref);
+      const [x, y] = [middleOf(scene, box), scene.y[box] as number];
+      if (scene.kind[box] !== NODE) found.push({ find: () => this.boxOfContainer(path), x, y });
+      else found.push({ find: () => (this.picture?.scene.kind[this.boxOf(ref)] === NODE ? this.boxOf(ref) : -1), x, y });
     }
     return found;
+  }
+
+  /** The box that a reader looks at: what is picked, if it is on the screen, else the innermost one in the middle; -1 for none. */
+  focusBox(): number {
+    const scene = this.picture?.scene;
+    if (!scene) return -1;
+    const { selection, selectedGroup } = this.state;
+    const picked = selectedGroup !== null ? this.boxOfContainer(selectedGroup) : selection[0] !== undefined ? (scene.leafOf[selection[0]] as number) : -1;
+    if (picked > 0 && this.onScreen(scene, picked)) return picked;
+    const { camera } = this;
+    return this.hitAt(camera.width / 2, camera.height / 2)?.box ?? this.hitAt(camera.width / 2, 60)?.box ?? -1;
   }
 
   private onScreen(scene: Scene, box: number): boolean {
@@ -174,6 +186,7 @@ export class GraphCanvas {
     });
     state.on("graph", () => {
       this.placed = false;
+      this.union = null;
       this.layouter = null;
       this.layout();
     }, signal);
@@ -182,15 +195,40 @@ export class GraphCanvas {
     state.on("hover", () => this.mark(), signal);
     state.on("matches", () => this.mark(), signal);
     state.on("overlay", () => this.recolour(), signal);
-    state.on("compare", () => this.recolour(), signal);
+    state.on("compare", () => this.overlaid(), signal);
     state.on("reveal", () => this.reveal(), signal);
     for (const query of ["(forced-colors: active)", "(prefers-color-scheme: dark)"]) matchMedia(query).addEventListener("change", () => this.recolour(), { signal });
+  }
+
+  /** Lays the graph that is compared over the state's own, or takes it away again. */
+  private overlaid(): void {
+    const { compare, graph } = this.state;
+    const before = this.union;
+    if (compare?.mode !== "over" || graph === compare.graph) this.union = null;
+    else if (before?.left !== compare.graph) {
+      const { graph: both, removed } = unionOf(compare.graph, graph, compare.pairs);
+      this.union = { left: compare.graph, removed, tree: new Tree(both) };
+    }
+    if (before === this.union) return this.recolour();
+    this.layouter = null;
+    this.layout();
+  }
+
+  /** What is drawn: the state's graph, or it and the one that it is compared with. */
+  get tree(): Tree {
+    return this.union?.tree ?? this.state.tree;
+  }
+
+  /** The name of a node that only the earlier of two graphs has; null for a node of the state's graph. */
+  removedName(node: number): string | null {
+    const old = this.union?.removed[node - this.state.graph.count];
+    return old === undefined ? null : (this.union?.left.text("name", old) ?? "");
   }
 
   private newLayouter(): Layouter {
     this.graphGone.abort();
     this.graphGone = new AbortController();
-    return new Layouter(layoutInput(this.state.tree, this.ruler, fontsOf(this.palette.family)), this.graphGone.signal);
+    return new Layouter(layoutInput(this.tree, this.ruler, fontsOf(this.palette.family)), this.graphGone.signal);
   }
 
   private resized(): void {
@@ -203,7 +241,10 @@ export class GraphCanvas {
     if (first) this.followRoot();
     this.camera.resize(clientWidth, clientHeight);
     if (first) this.layout();
-    else this.draw();
+    else {
+      this.draw();
+      this.laidOut?.();
+    }
   }
 
   /** Colours anew when the theme of what holds the canvas changes. */
@@ -219,8 +260,9 @@ export class GraphCanvas {
   private layout(): void {
     if (!this.sized || this.signal.aborted) return;
     const { state } = this;
-    const { tree } = state;
-    const open = Uint8Array.from({ length: tree.count }, (_, container) => Number(container === 0 || state.expanded.has(tree.path(container))));
+    const { tree } = this;
+    // A group that only the earlier of two graphs has cannot be closed: the state does not know it.
+    const open = Uint8Array.from({ length: tree.count }, (_, container) => Number(container === 0 || state.expanded.has(tree.path(container)) || (this.union !== null && state.tree.at(tree.path(container)) === undefined)));
     const start = performance.now();
     let waiting = setTimeout(() => this.say("Laying out…"), 250);
     const over = (): void => {
@@ -234,7 +276,7 @@ export class GraphCanvas {
       open,
       state.showHidden,
       (scene) => {
-        if (this.signal.aborted || state.tree !== tree) return clearTimeout(waiting);
+        if (this.signal.aborted || this.tree !== tree) return clearTimeout(waiting);
         over();
         this.take(scene);
       },
@@ -250,10 +292,11 @@ export class GraphCanvas {
     const before = this.picture?.scene;
     const changed = before !== scene;
     const anchors = changed && before && this.placed ? [...(this.anchor ? [this.anchor] : []), ...this.anchors(before)] : [];
-    this.picture = new Picture(scene, state.tree, this.palette, paintingOf(state.graph, state.overlay, state.compare), this.ruler);
+    this.picture = new Picture(scene, this.tree, this.palette, paintingOf(this.tree.graph, state.overlay, state.compare), this.ruler);
     if (changed) this.settle(scene, anchors);
     this.minimap.render(this.picture, this.ratio);
     this.mark();
+    if (changed) this.laidOut?.();
     if (this.waitingReveal >= 0) this.reveal();
   }
 
