@@ -10,9 +10,10 @@ import { llama, model, type GraphSpec } from "./graphs.ts";
 function source(graphs: GraphModel[], pairs: number[] = [], differences: Difference[] = []): GraphSource {
   return {
     graph: (row) => (graphs[row] ? Promise.resolve(graphs[row]) : Promise.reject(new Error(`no graph ${row}`))),
+    guards: () => Promise.resolve(),
     correspondence: (left, right) => Promise.resolve({ left, right, pairs: Uint32Array.from(pairs) }),
     differences: () => Promise.resolve({ pairs: Uint32Array.from(pairs), differences }),
-  } as GraphSource;
+  };
 }
 
 function state(spec: GraphSpec): ExplorerState {
