@@ -147,6 +147,7 @@ export class CodeView {
       },
       h("span", { class: "gutter", "aria-hidden": "true" }, this.text.numbers?.[at] ?? at + 1),
       ...found.map(({ kind, text: word }) => (kind === "plain" ? word : h("span", { class: `t-${kind}` }, word))),
+      text.trim() === "" && h("span", { class: "unseen" }, "empty line"),
       text.length > DRAWN && h("span", { class: "dim" }, ` … ${(text.length - DRAWN).toLocaleString("en-US")} more characters`),
     );
     line.style.transform = `translateY(${at * LINE_PX}px)`;

@@ -47,6 +47,7 @@ export function frame({ state, context, canvas, toolbar, legend: of, enlarge }: 
   ];
   const [outlined, detailed, sourced] = panels;
   root.append(
+    ...(enlarge ? [h("h2", { class: "unseen" }, "Graph")] : []),
     h("div", { class: "explorer-top" }, toolbar, h("span", { class: "panel-buttons", role: "group", "aria-label": "Panels" }, ...panels.map(({ button }) => button)), ...(enlarge ? [enlarger(root, signal)] : [])),
     problem,
     h("div", { class: "explorer-middle" }, left, leftBar, stage, rightBar, right),
