@@ -31,7 +31,7 @@ def left_out(page: str) -> dict[str, str]:
 
 
 def test_the_policy_allows_the_pages_own_script_and_style_and_nothing_else() -> None:
-    """The content policy names the hashes of the one script and the one style sheet; everything else is refused."""
+    """The content policy names the hashes of the one script and the one style sheet, and lets that script start a worker; everything else is refused."""
     page = to_html(sample_tables())
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     assert policy is not None
@@ -47,6 +47,7 @@ def test_the_policy_allows_the_pages_own_script_and_style_and_nothing_else() -> 
         f"script-src {hashed(scripts[0])}",
         f"style-src {hashed(styles[0])}",
         "img-src data:",
+        "worker-src blob: data:",
         "base-uri 'none'",
         "form-action 'none'",
     ]

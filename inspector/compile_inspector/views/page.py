@@ -171,7 +171,7 @@ def _block(key: str, data: bytes) -> str:
 def _page(title: str, blocks: list[str], plain: str) -> str:
     script = bundle("inspector.iife.js")
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(_STYLE)}'; img-src data:; "
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(_STYLE)}'; img-src data:; worker-src blob: data:; "
         "base-uri 'none'; form-action 'none'"
     )
     return (

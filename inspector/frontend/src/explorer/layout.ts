@@ -3,7 +3,7 @@
 
 import { CLOSED, fold, NODE, OPEN, type Folded, type FoldInput } from "./fold.ts";
 import { layered, type Layered, type LayerInput } from "./layering.ts";
-import { childHolding, netsOf, OUTWARDS, type ContainerNets } from "./nets.ts";
+import { childHolding, netsOf, OUTWARDS, tagOrder, type ContainerNets } from "./nets.ts";
 
 export const HEADER = 26;
 export const PAD = 12;
@@ -70,12 +70,13 @@ export class Layouts {
     const folded = fold(this.input, open, showHidden);
     yield;
     const nets = netsOf(folded);
+    const order = tagOrder(folded);
     yield;
     const sizes = leafSizes(this.input, folded);
     const inside: (Inside | undefined)[] = Array.from({ length: folded.count });
     for (let box = folded.count - 1; box >= 0; box -= 1) {
       if (folded.kind[box] !== OPEN) continue;
-      const local = localInput(folded, nets[box] as ContainerNets, box, sizes, inside);
+      const local = localInput(folded, nets[box] as ContainerNets, order.get(box), box, sizes, inside);
       const key = contentKey(local.input);
       seen?.({ key, box, input: local.input });
       let layout = this.kept.get(key);
@@ -137,7 +138,7 @@ function leafSizes(input: LayoutInput, folded: Folded): Sizes {
   return sizes;
 }
 
-function localInput(folded: Folded, nets: ContainerNets, container: number, sizes: Sizes, inside: (Inside | undefined)[]): Pick<Inside, "input" | "children" | "tops" | "bottoms"> {
+function localInput(folded: Folded, nets: ContainerNets, order: ReadonlySet<number> | undefined, container: number, sizes: Sizes, inside: (Inside | undefined)[]): Pick<Inside, "input" | "children" | "tops" | "bottoms"> {
   const children: number[] = [];
   const local = new Map<number, number>();
   for (let child = container + 1; child < (folded.end[container] as number); child = folded.end[child] as number) {
@@ -197,6 +198,7 @@ function localInput(folded: Folded, nets: ContainerNets, container: number, size
     offsets: Uint32Array.from(nets.offsets),
     targets: Uint32Array.from(targets),
     entry: Float32Array.from(entry),
+    above: Uint32Array.from([...(order ?? [])].flatMap((pair) => [local.get(Math.floor(pair / folded.count)) as number, local.get(pair % folded.count) as number])),
   };
   return { input, children, tops, bottoms };
 }
@@ -208,7 +210,7 @@ function borderAt({ layout, left, tops, bottoms }: Inside, side: "tops" | "botto
 }
 
 /** Equal for containers whose content is laid out alike. */
-function contentKey({ count, width, height, inset, open, port, source, exit, offsets, targets, entry }: LayerInput): string {
+function contentKey({ count, width, height, inset, open, port, source, exit, offsets, targets, entry, above }: LayerInput): string {
   let a = 0x811c9dc5;
   let b = 0x9e3779b9;
   const word = (value: number): void => {
@@ -217,7 +219,7 @@ function contentKey({ count, width, height, inset, open, port, source, exit, off
     b ^= b >>> 13;
   };
   for (const list of [width, height, inset, exit, entry]) for (const value of new Int32Array(list.buffer, list.byteOffset, list.length)) word(value);
-  for (const list of [open, port, source, offsets, targets]) for (const value of list) word(value);
+  for (const list of [open, port, source, offsets, targets, above]) for (const value of list) word(value);
   return `${count}.${targets.length}.${(a >>> 0).toString(36)}.${(b >>> 0).toString(36)}`;
 }
 

@@ -58,6 +58,25 @@ export function netsOf(folded: Folded): (ContainerNets | undefined)[] {
   return nets;
 }
 
+/** By open container: pairs of boxes right in it of which the first holds a long-lived value that the second reads by a tag. */
+export function tagOrder(folded: Folded): Map<number, Set<number>> {
+  const { count, tagOffsets, tags, leafOf, parent, end } = folded;
+  const found = new Map<number, Set<number>>();
+  for (let box = 1; box < count; box += 1) {
+    for (let at = tagOffsets[box] as number; at < (tagOffsets[box + 1] as number); at += 1) {
+      const source = leafOf[tags[at] as number] as number;
+      if (source < 0) continue;
+      let child = box;
+      while (source < (parent[child] as number) || source >= (end[parent[child] as number] as number)) child = parent[child] as number;
+      const container = parent[child] as number;
+      const pairs = found.get(container) ?? new Set<number>();
+      pairs.add(childHolding(folded, container, source) * count + child);
+      found.set(container, pairs);
+    }
+  }
+  return found;
+}
+
 /** The box right in `container` that is or holds `box`; -1 where the box lies outside. */
 export function childHolding(folded: Folded, container: number, box: number): number {
   if (box < container || box >= (folded.end[container] as number)) return -1;

@@ -18,6 +18,8 @@ export interface LayerInput {
   readonly targets: Uint32Array;
   /** By edge: how far from its target's left side it arrives, NaN where that is free. */
   readonly entry: Float32Array;
+  /** Pairs of boxes of which the first must stand above the second, though no edge is drawn between them. */
+  readonly above: Uint32Array;
 }
 
 export interface Ranked {
@@ -34,19 +36,25 @@ const RANK_WIDTH = 6000;
 
 /** Longest paths from the top; boxes that nothing leads to stand right above what they lead to. */
 export function rankBoxes(input: LayerInput): Ranked {
-  const { count, source, offsets, targets } = input;
-  const from = new Uint32Array(targets.length);
+  const { count, source, offsets, above } = input;
+  const drawn = input.targets.length;
+  const edges = drawn + above.length / 2;
+  const from = new Uint32Array(edges);
+  const targets = new Uint32Array(edges);
+  targets.set(input.targets);
   for (let net = 0; net < source.length; net += 1) from.fill(source[net] as number, offsets[net], offsets[net + 1]);
-  const out = edgesBy(from, count);
-  const reversed = backEdges(count, from, targets, out);
+  for (let pair = 0; drawn + pair < edges; pair += 1) {
+    from[drawn + pair] = above[2 * pair] as number;
+    targets[drawn + pair] = above[2 * pair + 1] as number;
+  }
+  const reversed = backEdges(count, from, targets, edgesBy(from, count));
   const upper = (edge: number): number => (reversed[edge] ? targets[edge] : from[edge]) as number;
   const lower = (edge: number): number => (reversed[edge] ? from[edge] : targets[edge]) as number;
-  const edges = targets.length;
   const down = edgesBy(Uint32Array.from({ length: edges }, (_, edge) => upper(edge)), count);
   const order = topological(count, edges, down, lower);
   const rank = longestPaths(input, order, down, lower);
   settleSources(input, order, down, lower, rank);
-  return { rank, ranks: packed(input, rank), from, reversed };
+  return { rank, ranks: packed(input, rank), from: from.subarray(0, drawn), reversed: reversed.subarray(0, drawn) };
 }
 
 export interface Lists {

@@ -16,7 +16,7 @@ import { Tree } from "./tree.ts";
 import { unionOf } from "./union.ts";
 
 /** Below this scale a reader sees colours only; a graph opens no smaller. */
-const READABLE = 0.55;
+const READABLE = 0.6;
 
 /** How long the parts of the last change took, milliseconds; kept for measurements. */
 export interface Timing {
