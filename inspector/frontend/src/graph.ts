@@ -2,10 +2,14 @@
 
 import { fill, h } from "./dom.ts";
 import { explorer, type Explorer } from "./explorer/explorer.ts";
-import { follow } from "./explorer/follow.ts";
+import { follow, rowOf } from "./explorer/follow.ts";
+import type { ExplorerState } from "./explorer/state.ts";
 import { graphSource } from "./graph_source.ts";
 import { nothing, type Panel } from "./tables.ts";
 import type { Session, Target } from "./session.ts";
+
+/** Picked nodes that Back brings back, at most. */
+const REMEMBERED = 500;
 
 /** The panel of graphs. */
 export function graphPanel(session: Session): Panel {
@@ -13,12 +17,15 @@ export function graphPanel(session: Session): Panel {
   if (table.count === 0) return { element: nothing(table, "No graph was recorded.") };
   const source = graphSource(session.parts);
   const element = h("div", { class: "explorer-panel" });
+  const stages = [...table.select("")].map((row) => ({ row, compile_id: table.text("compile_id", row), stage: table.text("stage", row), name: table.text("name", row), direction: table.text("direction", row) || null }));
+  let state: ExplorerState | null = null;
   let shown: Promise<Explorer> | null = null;
   const open = (row: number): Promise<Explorer> => {
     fill(element, h("p", { class: "waiting" }, "Reading the graph…"));
     shown = source.graph(row).then((graph) => {
       const made = explorer(row, graph, source, { session, parts: session.parts, signal: session.signal });
       fill(element, made.element);
+      state = made.state;
       return made;
     });
     shown.catch((error: unknown) => {
@@ -30,14 +37,12 @@ export function graphPanel(session: Session): Panel {
   };
   const first = (target: Target): number => {
     if (target.row !== undefined) return target.row;
-    const rows = [...table.select("")].filter((row) => target.compile === undefined || table.text("compile_id", row) === target.compile);
-    const wanted = (target.stages ?? []).flatMap((stage) => rows.filter((row) => table.text("stage", row) === stage).slice(-1));
-    return wanted[0] ?? rows[0] ?? 0;
+    return rowOf(stages, target) ?? rowOf(stages, { tab: "graph" }) ?? 0;
   };
   const show = (target: Target): void => {
     void (shown ?? open(first(target))).then(({ state }) => follow(state, target), () => undefined);
   };
   // A link that opens the tab says at once where it leads: then its graph is the first one read.
   queueMicrotask(() => shown ?? void open(0).catch(() => undefined));
-  return { element, show };
+  return { element, show, place: () => (state ? { row: state.row, ...(state.selection.length > 0 && { pick: { names: state.selection.slice(0, REMEMBERED).map((node) => state?.graph.text("name", node) ?? "") } }) } : {}) };
 }

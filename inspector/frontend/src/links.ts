@@ -62,9 +62,9 @@ function compile(session: Session, id: string): Link | null {
 
 const USER_STAGES = ["dynamo", "pre_grad", "joint", "forward", "inference"];
 
-function nodes(session: Session, id: string, pick: Target["pick"], title: string, stages = USER_STAGES): Link | null {
+function nodes(session: Session, id: string, pick: Target["pick"], title: string, stages = USER_STAGES, direction = ""): Link | null {
   if (id === "" || !hasGraph(session, id, stages)) return null;
-  return { title, target: { tab: "graph", compile: id, stages, ...(pick && { pick }) } };
+  return { title, target: { tab: "graph", compile: id, stages, ...(direction !== "" && { direction }), ...(pick && { pick }) } };
 }
 
 function hasGraph(session: Session, id: string, stages: string[]): boolean {
@@ -73,8 +73,8 @@ function hasGraph(session: Session, id: string, stages: string[]): boolean {
 }
 
 /** The nodes of a user's line, where the compile has a graph. */
-export function nodesOfLine(session: Session, id: string, place: string, title = `nodes of ${shortPlace(place)}`): Link | null {
-  return /:\d+$/.test(place) ? nodes(session, id, { place }, title) : null;
+export function nodesOfLine(session: Session, id: string, place: string, title = `nodes of ${shortPlace(place)}`, source?: string): Link | null {
+  return /:\d+$/.test(place) ? nodes(session, id, { place, ...(source !== undefined && { source }) }, title) : null;
 }
 
 /** The guards that check a source in a compile; all of them where a compile is not given. */
@@ -247,14 +247,14 @@ const OF: Record<string, Links> = {
     const code = session.table("output_code").rows({ key: "compile_id", word: id }, { key: "direction", word: direction });
     return [
       compile(session, id),
-      lowered.length === 0 ? null : nodes(session, id, { names: lowered }, `${count(lowered.length, "node")} it computes`, ["post_grad"]),
+      lowered.length === 0 ? null : nodes(session, id, { names: lowered }, `${count(lowered.length, "node")} it computes`, ["post_grad"], direction),
       origin.length === 0 ? null : nodes(session, id, { names: origin }, `${count(origin.length, "node")} of Dynamo's graph`, ["dynamo"]),
       code[0] === undefined ? null : { title: "the code that calls it", target: session.to("output_code", { row: code[0] }) },
     ];
   },
   output_code: (session, table, row) => {
     const id = table.text("compile_id", row);
-    return [compile(session, id), ofCompile(session, "kernels", id, "kernel"), nodes(session, id, undefined, "the graph it came from", ["post_grad"])];
+    return [compile(session, id), ofCompile(session, "kernels", id, "kernel"), nodes(session, id, undefined, "the graph it came from", ["post_grad"], table.text("direction", row))];
   },
   applied: (session, table, row) => [
     ...table.list("compile_ids", row).slice(0, MOST).map((id) => compile(session, id)),
@@ -269,10 +269,11 @@ const OF: Record<string, Links> = {
   partitions: (session, table, row) => {
     const id = table.text("compile_id", row);
     const names = table.list("nodes", row);
+    const direction = table.text("by", row) === "inductor" && table.text("graph", row) === "1" ? "backward" : "";
     const stages = table.text("by", row) === "inductor" ? ["post_grad"] : USER_STAGES;
     return [
       compile(session, id),
-      names.length === 0 ? null : nodes(session, id, { names }, `${count(names.length, "node")} in the graph`, stages),
+      names.length === 0 ? null : nodes(session, id, { names }, `${count(names.length, "node")} in the graph`, stages, direction),
       ofCompile(session, "ranges", id, "range"),
     ];
   },

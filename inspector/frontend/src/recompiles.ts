@@ -112,7 +112,7 @@ function failingRow(session: Session, table: Table, row: number, entry: string):
   const actual = table.text("actual", row);
   const place = table.text("location", row);
   const check = table.text("expr", row);
-  const at = nodesOfLine(session, entry, place, "its nodes");
+  const at = nodesOfLine(session, entry, place, "its nodes", table.text("source", row));
   const line = h("tr", {}, h("td", {}, source(session, table, row, entry), " ", h("span", { class: "kind" }, table.text("kind", row))));
   if (expected === "" && actual === "") add(line, [h("td", { colspan: 2 }, h("code", {}, check))]);
   else add(line, [h("td", {}, value(expected, "was")), h("td", {}, value(actual, "now"))]);

@@ -4,7 +4,7 @@ import { Table, type Choice } from "./data.ts";
 import type { Parts } from "./host.ts";
 import type { Wire } from "./wire.ts";
 
-/** What to pick in a graph. Every field given must hold. */
+/** What to pick in a graph: the nodes of the first field that finds any. */
 export interface Pick {
   /** Names of nodes. */
   names?: string[];
@@ -29,6 +29,8 @@ export interface Target {
   search?: string;
   /** The stages of a graph that will do, the best first. */
   stages?: string[];
+  /** The pass that the graph computes, where a stage has one a pass. */
+  direction?: string;
   pick?: Pick;
 }
 

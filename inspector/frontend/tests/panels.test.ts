@@ -66,10 +66,11 @@ test("every node of a large graph has one row once everything is open, and none 
 });
 
 test("a link finds the graph of a compile at the best of its stages, the last printout of it", () => {
-  const graph = model(SMALL);
-  assert.equal(rowOf(graph, { tab: "graph", compile: "0/0", stages: ["inference", "post_grad"] }), 2);
-  assert.equal(rowOf(graph, { tab: "graph", compile: "0/1" }), 3);
-  assert.equal(rowOf(graph, { tab: "graph", compile: "7/7" }), null);
+  assert.equal(rowOf(STAGES, { tab: "graph", compile: "0/0", stages: ["inference", "post_grad"] }), 2);
+  assert.equal(rowOf(STAGES, { tab: "graph", compile: "0/1" }), 3);
+  assert.equal(rowOf(STAGES, { tab: "graph", compile: "7/7" }), null);
+  const passes = [...STAGES, { row: 4, compile_id: "0/0", stage: "post_grad", name: "before_post_grad_graph", direction: "backward" }];
+  assert.deepEqual([undefined, "forward", "backward", "joint"].map((direction) => rowOf(passes, { tab: "graph", compile: "0/0", stages: ["post_grad"], ...(direction !== undefined && { direction }) })), [2, 2, 4, 2]);
 });
 
 test("a link picks nodes by name, by line, by file and by the input they stand for", () => {
@@ -79,6 +80,7 @@ test("a link picks nodes by name, by line, by file and by the input they stand f
   assert.deepEqual(picked(graph, { place: "/home/model.py" }), [1, 2, 3]);
   assert.deepEqual(picked(graph, { source: "L['x']" }), [0]);
   assert.deepEqual(picked(graph, { source: "L['y']" }), []);
+  assert.deepEqual(picked(graph, { place: "/home/other.py:1", source: "L['x'].size()[0]" }), [0]);
 });
 
 test("following a link shows the graph, picks the nodes, and says what it cannot do", async () => {
@@ -88,7 +90,7 @@ test("following a link shows the graph, picks the nodes, and says what it cannot
   await follow(shown, { tab: "graph", row: 3, pick: { symbol: "s77" } });
   assert.deepEqual([shown.row, shown.overlay], [3, { kind: "symbol", argument: "s77" }]);
   await follow(shown, { tab: "graph", pick: { place: "/nowhere.py:1" } });
-  assert.match(shown.problem ?? "", /No node of this graph belongs to \/nowhere\.py:1/);
+  assert.match(shown.problem ?? "", /No node of this graph belongs to nowhere\.py:1/);
   await follow(shown, { tab: "graph", compile: "5/0", stages: ["post_grad"] });
   assert.match(shown.problem ?? "", /no graph of 5\/0 at post grad/);
   await follow(shown, { tab: "graph", row: 9 });

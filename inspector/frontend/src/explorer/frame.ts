@@ -24,7 +24,8 @@ export interface FrameParts {
   enlarge: boolean;
 }
 
-const WIDE_PX = 1_000;
+/** An explorer at least this wide begins with its outline open. */
+const WIDE_PX = 1_150;
 
 /** The explorer around its canvas. */
 export function frame({ state, context, canvas, toolbar, legend: of, enlarge }: FrameParts): HTMLElement {
