@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from compile_inspector.model.graph_lines import OPERATORS, inputs_in, ordinary_parameters, read_ordinary
 from compile_inspector.model.graph_scan import (
     blank,
     closes_last,
@@ -25,7 +26,6 @@ _DECLARATION = re.compile(
 )
 _CALL = re.compile(r"([A-Za-z_][\w.]*)\((.*)\)", re.DOTALL)
 _ITEM = re.compile(r"([A-Za-z_]\w*)\[(.*)\]", re.DOTALL)
-_NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*(?! = )")
 _CLASS = re.compile(r"class (.+?)(?:\(.*\))?:")
 _FILE = re.compile(r"File: (.+?):(\d+) in (.*?), code: (.*)")
 _IN_PLACE = re.compile(r"\s*([A-Za-z_]\w*) (\+|-|\*\*|\*|//|/|%|@|&|\||\^|<<|>>)= (.*)", re.DOTALL)
@@ -33,16 +33,11 @@ _SET_ITEM = re.compile(r"\s*([A-Za-z_]\w*)\[(.*?)\] = (.*)", re.DOTALL)
 _UNPACK = re.compile(r"((?:[A-Za-z_]\w*, )+)= (.*)", re.DOTALL)
 _LINE_START = re.compile(r'#|return\b|class |def |[A-Za-z_]\w*(?:: "[^"]*")? = ')
 
-_OPERATORS = {
-    "==": "eq", "!=": "ne", "<=": "le", ">=": "ge", "<<": "lshift", ">>": "rshift", "<": "lt", ">": "gt", "+": "add", "-": "sub",
-    "**": "pow", "*": "mul", "//": "floordiv", "/": "truediv", "%": "mod", "@": "matmul", "&": "and_", "|": "or_", "^": "xor",
-    "and": "and_", "or": "or_",
-}  # fmt: skip
 _UNARY = {"-": "operator.neg", "+": "operator.pos", "~": "operator.invert"}
 _LONGEST_COMMENT = 4000
 
 
-class _Scope:
+class Scope:
     """One ``class … : def forward``: the graph itself, or the graph a higher-order operator calls."""
 
     def __init__(self, indent: int, prefix: str) -> None:
@@ -59,27 +54,32 @@ class GraphReader:
     Attributes:
         nodes: In the order of the printout; complete after `read`.
         unread: Numbers of lines that were left out, each with the reason.
+        scope: The graph that is being read: the printed one, or one that a higher-order operator calls.
+        taken: Every node read so far, by name.
+        annotations: Every type read so far, by its text.
 
     Args:
         text: torch's printout.
         cells: Notebook cells: temporary file name to the number in ``In [n]``.
+        careful: Whether ordinary lines are read as carefully as all others; it makes no difference but in time.
     """
 
-    def __init__(self, text: str, cells: Mapping[str, int]) -> None:
+    def __init__(self, text: str, cells: Mapping[str, int], *, careful: bool = False) -> None:
         self.lines = text.split("\n")
         self.at = 0
         self.begun = 0
         self.nodes: list[RawNode] = []
         self.taken: dict[str, RawNode] = {}
-        self.scope: _Scope | None = None
-        self.open: list[_Scope] = []
+        self.scope: Scope | None = None
+        self.open: list[Scope] = []
         self.unread: list[tuple[int, str]] = []
         self.cut: str | None = None
         self._cells = cells
+        self._careful = careful
         self._repeats = 0
         self._dropped: set[str] = set()
         self._locations: dict[str, Location | None] = {}
-        self._annotations: dict[str | None, Annotation] = {None: (None, None, None, None, None)}
+        self.annotations: dict[str | None, Annotation] = {None: (None, None, None, None, None)}
 
     def problem(self) -> str | None:
         """What is missing of the graph, None when nothing is."""
@@ -116,7 +116,7 @@ class GraphReader:
             first = stripped[0]
             if first == "#":
                 if self.scope is not None:
-                    self.scope.location = self._location(stripped)
+                    self.scope.location = self.locate(stripped)
             elif stripped.startswith(("def ", "class ")) and stripped.endswith((":", "(", ",", "\\")):
                 indent = len(line) - len(stripped)
                 if first == "c":
@@ -131,6 +131,8 @@ class GraphReader:
                 continue
             else:
                 self._statement(line)
+                if not self._careful:
+                    read_ordinary(self)
 
     def _enter(self, indent: int, line: str) -> None:
         found = _CLASS.match(line)
@@ -138,14 +140,15 @@ class GraphReader:
         outer = self.open[-1].prefix if self.open else ""
         nested = bool(self.open) or bool(self.nodes)
         prefix = f"{outer}{found[1] if found else 'graph'}." if nested else ""
-        self.scope = _Scope(indent, prefix)
+        self.scope = Scope(indent, prefix)
         self.open.append(self.scope)
 
     def _leave(self, indent: int) -> None:
         while self.open and self.open[-1].indent >= indent:
             self.open.pop()
 
-    def _location(self, comment: str) -> Location | None:
+    def locate(self, comment: str) -> Location | None:
+        """The user's line that a comment names; None where it names none."""
         if comment not in self._locations:
             found = _FILE.search(comment[:_LONGEST_COMMENT])
             self._locations[comment] = None if found is None else self._place(found)
@@ -191,7 +194,7 @@ class GraphReader:
             self._repeats += 1
             unique = f"{unique}'{self._repeats}"
         scope.known[name] = unique
-        types = self._annotations
+        types = self.annotations
         kind = types.get(annotation)
         if kind is None:
             kind = types[annotation] = read_annotation(annotation or "")
@@ -207,6 +210,11 @@ class GraphReader:
         scope = self.scope = self.open[-1]
         scope.signed = True
         scope.location = None
+        if not self._careful and (ordinary := ordinary_parameters(line)) is not None:
+            for number, (name, annotation) in enumerate(ordinary):
+                if number or name != "self":
+                    self._add(name.lstrip("*"), "placeholder", name, (), annotation or None, "")
+            return
         text = self._gather(line, whole=True) or line
         for number, part in enumerate(split(text.partition("(")[2])):
             found = _DECLARATION.fullmatch(part.strip())
@@ -226,8 +234,7 @@ class GraphReader:
 
     def _inputs(self, blanked: str) -> tuple[str, ...]:
         assert self.scope is not None
-        known = self.scope.known
-        return tuple(dict.fromkeys([known[name] for name in _NAME.findall(blanked) if name in known]))
+        return inputs_in(blanked, self.scope.known)
 
     def _statement(self, line: str) -> None:
         found = _STATEMENT.match(line)
@@ -294,7 +301,7 @@ class GraphReader:
 
     def _changed(self, text: str) -> tuple[str, tuple[str, ...], str] | None:
         if (found := _IN_PLACE.match(text)) is not None:
-            operator = _OPERATORS[found[2]].rstrip("_")
+            operator = OPERATORS[found[2]].rstrip("_")
             values = f"{found[1]}, {found[3].strip()}"
             return f"operator.i{operator}", self._inputs(blank(values)), values
         if (found := _SET_ITEM.match(text)) is not None:
@@ -324,11 +331,12 @@ class GraphReader:
             else:
                 self._add(name, "call_function", callee, self._inputs(call[2]), annotation, args)
         elif value in scope.known:
-            self._rename(name, value)
+            self.rename(name, value)
         else:
             self._expression(name, annotation, value, blanked)
 
-    def _rename(self, name: str, value: str) -> None:
+    def rename(self, name: str, value: str) -> None:
+        """Reads ``name = value`` where ``value`` is a node: torch gives a placeholder its own name so."""
         assert self.scope is not None
         known = self.scope.known
         node = self.taken[known[value]]
@@ -350,7 +358,7 @@ class GraphReader:
             args = f"{item[1]}, {value[item.start(2) : item.end(2)]}"
             self._add(name, "call_function", "operator.getitem", inputs, annotation, args)
         elif (position := operator_at(blanked)) is not None:
-            target = f"operator.{_OPERATORS[position[1]]}"
+            target = f"operator.{OPERATORS[position[1]]}"
             args = f"{value[: position.start()]}, {value[position.end() :]}"
             self._add(name, "call_function", target, inputs, annotation, args)
         elif value[:1] in _UNARY:

@@ -59,24 +59,34 @@ def parse_graph(
     reader = GraphReader(text, cells or {})
     reader.read()
     raw = reader.nodes
-    users: dict[str, dict[str, None]] = {node.name: {} for node in raw}
+    users: dict[str, list[str]] = {node.name: [] for node in raw}
     for node in raw:
         for name in node.inputs:
-            users[name][node.name] = None
+            users[name].append(node.name)
     owners = _owners(raw, origins, source, backward=backward)
     partitions = partition_of or {}
-    nodes = tuple(
-        _finished(
-            node,
-            users[node.name],
-            owners.get(node.name, _UNKNOWN),
-            partitions.get(node.name),
-            kernels_of.get(node.name, ()),
+    nodes: list[GraphNode] = []
+    for node in raw:
+        name = node.name
+        path, module_class, place = owners.get(name, _UNKNOWN)
+        nodes.append(
+            GraphNode(
+                name,
+                node.op,
+                node.target,
+                node.inputs,
+                tuple(users[name]),
+                *node.annotation,
+                place or node.location,
+                path,
+                module_class,
+                partitions.get(name),
+                kernels_of.get(name, ()),
+                node.args,
+            )
         )
-        for node in raw
-    )
     return Parsed(
-        nodes, reader.problem(), tuple(node.location for node in raw), tuple(node.line for node in raw)
+        tuple(nodes), reader.problem(), tuple(node.location for node in raw), tuple(node.line for node in raw)
     )
 
 
@@ -90,33 +100,14 @@ def _owners(
         if source is None:
             return guessed_owners(raw)
         return inherited_owners(raw, source.nodes, source.printed, last=backward)
-    owners = {name: (of.module_path, of.module_class, of.location) for name, of in origins.items()}
+    known: dict[int, Owner] = {}
+    owners: dict[str, Owner] = {}
+    for name, of in origins.items():
+        owner = known.get(id(of))
+        if owner is None:
+            owner = known[id(of)] = (of.module_path, of.module_class, of.location)
+        owners[name] = owner
     for node in raw:
         if node.op == "placeholder":
             owners[node.name] = owner_of_stored(node) or _UNKNOWN
     return owners
-
-
-def _finished(
-    raw: RawNode, users: Mapping[str, None], owner: Owner, partition: int | None, kernels: tuple[str, ...]
-) -> GraphNode:
-    dtype, shape, stride, device, value = raw.annotation
-    path, class_name, location = owner
-    return GraphNode(
-        raw.name,
-        raw.op,
-        raw.target,
-        raw.inputs,
-        tuple(users),
-        dtype,
-        shape,
-        stride,
-        device,
-        value,
-        location or raw.location,
-        path,
-        class_name,
-        partition,
-        kernels,
-        raw.args,
-    )

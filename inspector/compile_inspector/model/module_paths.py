@@ -17,7 +17,7 @@ Path = tuple[str, ...]
 Owner = tuple[str | None, str | None, Location | None]
 """A module's path, its class, and the user's line where that is known better than from the printout."""
 
-_STORED = re.compile(r"_?(?:parameters|buffers)_")
+_STORED = ("parameters_", "buffers_")
 _LOWERED = re.compile(r"(?:primals_(\d+)|arg(\d+)_1)")
 _STEP = 60
 """How far a node whose line stands once in the Dynamo graph moves the place from where the next one is sought: what a backward graph
@@ -32,10 +32,12 @@ def owner_of_parameter(name: str) -> Path | None:
     stem = name.lstrip("*")
     if stem[:2].lower() not in ("l_", "g_"):
         return None
-    stored = [found.start() for found in _STORED.finditer(stem)]
-    if not stored:
+    stored = max(map(stem.rfind, _STORED))
+    if stored < 0:
         return None
-    root, *modules = stem[2 : stored[-1]].split("_modules_")
+    if stem[stored - 1] == "_":
+        stored -= 1
+    root, *modules = stem[2:stored].split("_modules_")
     return (*(() if root == "self" else (root,)), *modules)
 
 
