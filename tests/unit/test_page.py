@@ -6,11 +6,13 @@ import base64
 import hashlib
 import re
 import zlib
+from html import unescape
 from pathlib import Path
 
 import msgspec
 
 from compile_inspector.model.kernels import Kernel
+from compile_inspector.model.symbols import Symbol
 from compile_inspector.model.text import hold
 from compile_inspector.views.bundles import bundle
 from compile_inspector.views.graph_wire import MAGIC
@@ -23,7 +25,7 @@ _BLOCK = re.compile(r'<script type="application/octet-stream" data-key="([^"]*)"
 
 def blocks(page: str) -> dict[str, bytes]:
     found = {key: base64.b64decode(text) for key, text in _BLOCK.findall(page)}
-    return {key: data if data[:1] == b"{" else zlib.decompress(data) for key, data in found.items()}
+    return {unescape(key): data if data[:1] == b"{" else zlib.decompress(data) for key, data in found.items()}
 
 
 def left_out(page: str) -> dict[str, str]:
@@ -92,6 +94,25 @@ def test_the_page_holds_every_part() -> None:
         "output_code:0",
     } <= set(held)
     assert held["explore:0"][:4] == MAGIC
+
+
+def test_the_page_holds_what_relates_its_graphs() -> None:
+    """Correspondence and differences of the stages, verdicts, the ways of symbols; nothing of a key can end its block."""
+    tables = make_tables(
+        graphs=[make_graph("0/0"), make_graph("0/0", stage="pre_grad")],
+        symbols=[Symbol("0/0", '"><b>', (), 4, None, "backed", None)],
+    )
+    page = to_html(tables)
+    held = blocks(page)
+    assert {"correspond:0:1", "graphdiff:0:1", "verdicts:0", 'symbol:0:"><b>'} <= set(held)
+    assert 'symbol:0:"><b>' not in page
+
+
+def test_what_relates_graphs_stops_at_the_budget_and_says_so() -> None:
+    """With no room for pairs the kinds that are missing are named."""
+    tables = make_tables(graphs=[make_graph("0/0"), make_graph("0/0", stage="pre_grad")])
+    left = left_out(to_html(tables, budget=Budget(related=0)))
+    assert {"correspond", "graphdiff", "symbol", "verdicts"} <= set(left)
 
 
 def test_what_is_above_the_budget_is_left_out_and_said() -> None:

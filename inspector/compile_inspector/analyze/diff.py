@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from compile_inspector.analyze.findings.names import cut
+from compile_inspector.analyze.graph_diff import described, differing_nodes
 from compile_inspector.errors import InspectorError
 from compile_inspector.model.chains import Change, Diff
 from compile_inspector.model.compiles import Compile
@@ -112,16 +113,7 @@ def _compiles(one: _By, left: str, other: _By, right: str) -> Iterator[Change]:
         "symbols", ids, *both("symbols"), key=_symbol_key, words=_symbol_words, place=lambda row: row.created
     )
     yield from _differing("dims", ids, *both("dims"), key=_dim_key, words=_dim_words)
-    mine, theirs = (tuple(_nodes(rows)) for rows in both("graphs"))
-    yield from _differing(
-        "graphs",
-        ids,
-        mine,
-        theirs,
-        key=lambda pair: f"{pair[0]} {pair[1].name}",
-        words=_node_words,
-        place=lambda pair: pair[1].location,
-    )
+    yield from _graphs(ids, *both("graphs"))
     yield from _differing(
         "kernels",
         ids,
@@ -203,17 +195,33 @@ def _dim_words(row: Dim) -> str:
     return f"{row.symbol if row.symbol is not None else row.size} ({row.verdict})"
 
 
-def _nodes(graphs: Iterable[Graph]) -> Iterator[tuple[str, GraphNode]]:
-    for graph in graphs:
-        if graph.stage in ("dynamo", "post_grad"):
-            for node in graph.nodes:
-                yield graph.stage, node
+def _graphs(ids: tuple[str, str], left: Iterable[Graph], right: Iterable[Graph]) -> Iterator[Change]:
+    """The nodes that differ, of Dynamo's graphs and of what Inductor lowered them to."""
+    before, after = _last_of_each(left), _last_of_each(right)
+    for name in dict.fromkeys((*before, *after)):
+        was, now = before.get(name), after.get(name)
+        if was is None or now is None:
+            yield Change("graphs", f"{name} graph", _graph_words(was), _graph_words(now), None, ids)
+            continue
+        for one, other in differing_nodes(was, now):
+            node = other or one
+            if node is not None:
+                what = f"{name} {node.name}"
+                yield Change("graphs", what, _node_words(one), _node_words(other), node.location, ids)
 
 
-def _node_words(pair: tuple[str, GraphNode]) -> str:
-    node = pair[1]
-    shape = "" if node.shape is None else f" [{', '.join(map(str, node.shape))}]"
-    return f"{node.target}({', '.join(node.inputs)}){f' {node.dtype}' if node.dtype else ''}{shape}"
+def _last_of_each(graphs: Iterable[Graph]) -> dict[str, Graph]:
+    """Of each stage and direction the graph that was printed last."""
+    kept = [graph for graph in graphs if graph.stage in ("dynamo", "post_grad")]
+    return {f"{graph.stage}{' backward' if graph.direction == 'backward' else ''}": graph for graph in kept}
+
+
+def _graph_words(graph: Graph | None) -> str | None:
+    return None if graph is None else f"{len(graph.nodes):,} nodes"
+
+
+def _node_words(node: GraphNode | None) -> str | None:
+    return None if node is None else described(node)
 
 
 def _kernel_words(row: Kernel) -> str:

@@ -26,6 +26,7 @@ from compile_inspector.views.compile_columns import (
 )
 from compile_inspector.views.decorator_columns import APPLIED, PARTITIONS, RANGES, VIOLATIONS, unmarked_text
 from compile_inspector.views.finding_columns import FINDINGS
+from compile_inspector.views.graph_columns import DIFFERENCES, FLOW, VERDICTS
 from compile_inspector.views.guard_columns import GUARD_COSTS, GUARD_FILTERS
 from compile_inspector.views.size_columns import DIMS, SPECIALIZATIONS, SYMBOLS
 from compile_inspector.views.trouble_columns import (
@@ -97,12 +98,15 @@ _CHANGES: tuple[Column[Change], ...] = (
 
 PARTS: Mapping[str, tuple[Column[Any], ...]] = {
     "changes": _CHANGES,
+    "differences": DIFFERENCES,
+    "flow": FLOW,
+    "verdicts": VERDICTS,
     "nodes": NODES,
     "phases": PHASES,
     "failing": FAILING,
     "unevaluated": UNEVALUATED,
 }
-"""Rows within a row: a graph's nodes, a compile's phases, a recompile's failing and unevaluated guards."""
+"""Rows within a row: a graph's nodes, a compile's phases, a recompile's failing and unevaluated guards, what differs between two graphs."""
 
 TITLES: Mapping[str, str] = {
     "findings": "Findings",

@@ -15,6 +15,8 @@ from compile_inspector.errors import InspectorError
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.answers import GUARDS_APART, answer
 from compile_inspector.views.bundles import bundle
+from compile_inspector.views.graph_parts import RELATING, graph_part_keys
+from compile_inspector.views.source_texts import source_keys
 from compile_inspector.views.static_html import static_html
 from compile_inspector.views.summary import rows_of
 from compile_inspector.views.why_parts import LEFT_OUT, Whys, why_keys
@@ -40,6 +42,9 @@ class Budget(msgspec.Struct, frozen=True):
         characters: Characters of all texts of programs.
         chains: Why-chains.
         chain_s: Seconds that all chains together may take, roughly.
+        related: Nodes that correspond, differences and verdicts, together.
+        related_s: Seconds that all of these may take, roughly.
+        source_characters: Characters of all source files.
     """
 
     nodes: int = 60_000
@@ -47,6 +52,9 @@ class Budget(msgspec.Struct, frozen=True):
     characters: int = 6_000_000
     chains: int = 600
     chain_s: float = 3.0
+    related: int = 400_000
+    related_s: float = 6.0
+    source_characters: int = 2_000_000
 
 
 def to_html(
@@ -113,6 +121,8 @@ class _Held:
             else:
                 self._text(key, kind, number)
         self._chains()
+        self._related()
+        self._sources()
 
     def _hold(self, key: str) -> None:
         self.blocks[key] = answer(self._tables, key, whys=self._whys, compress=self._compress)
@@ -161,11 +171,33 @@ class _Held:
                 return
             self.blocks[key] = pack(self._whys.part(key), compress=self._compress)
 
+    def _related(self) -> None:
+        """What relates graphs to each other; that there is more is said once for each kind."""
+        left, until = self._budget.related, self._clock() + self._budget.related_s
+        for key in graph_part_keys(self._tables):
+            if left <= 0 or self._clock() > until:
+                self.left_out |= dict.fromkeys(
+                    RELATING, "This page does not hold all of what relates its graphs."
+                )
+                return
+            found = self._part(key)
+            left -= len(found.pairs or ()) // 2 + (0 if found.table is None else found.table.count)
+            self.blocks[key] = pack(found, compress=self._compress)
+
+    def _sources(self) -> None:
+        """The source files that were recorded and are still as they were."""
+        left = self._budget.source_characters
+        for key in source_keys(self._tables):
+            found = self._part(key)
+            left -= len(found.text or "")
+            if left < 0:
+                self.left_out["source"] = "This page does not hold the text of every file."
+                return
+            self.blocks[key] = pack(found, compress=self._compress)
+
 
 def _block(key: str, data: bytes) -> str:
-    return (
-        f'<script type="application/octet-stream" data-key="{key}">{base64.b64encode(data).decode()}</script>'
-    )
+    return f'<script type="application/octet-stream" data-key="{escape(key)}">{base64.b64encode(data).decode()}</script>'
 
 
 def _page(title: str, blocks: list[str], plain: str) -> str:

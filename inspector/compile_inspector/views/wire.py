@@ -157,7 +157,11 @@ class WireChain(msgspec.Struct, frozen=True):
 
 
 class WirePart(msgspec.Struct, frozen=True):
-    """The answer to a request: one of its fields, or the problem that prevented it."""
+    """The answer to a request: one of its fields, or the problem that prevented it.
+
+    Attributes:
+        pairs: Nodes of two graphs that correspond: left, right, left, right.
+    """
 
     key: str
     table: WireTable | None = None

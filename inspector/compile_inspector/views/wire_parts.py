@@ -8,6 +8,8 @@ from compile_inspector.model.graph import Graph
 from compile_inspector.model.recompiles import Recompile
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.columns import title_of
+from compile_inspector.views.graph_parts import KINDS as GRAPH_KINDS
+from compile_inspector.views.graph_parts import graph_part
 from compile_inspector.views.summary import rows_of
 from compile_inspector.views.why_parts import Whys
 from compile_inspector.views.wire import ROW_LIMIT, WirePart, wire_rows
@@ -48,13 +50,18 @@ def part(tables: Tables, key: str, *, row_limit: int = ROW_LIMIT, whys: Whys | N
     Args:
         tables: The session.
         key: ``diff:3`` for what changed at the fourth recompile; ``graphs:3`` for the printout of the fourth graph; ``kernels:3``,
-            ``output_code:3`` likewise; ``why:dims:3`` for the chain of a row.
+            ``output_code:3`` likewise; ``why:dims:3`` for the chain of a row; those of `graph_part`.
         row_limit: Changes that are sent.
         whys: The session's chains, where several are asked for.
     """
     if key.startswith("why:"):
         return (whys or Whys(tables)).part(key)
     kind, _, number = key.partition(":")
+    if kind in GRAPH_KINDS:
+        try:
+            return graph_part(tables, key, row_limit=row_limit)
+        except OSError as error:
+            return WirePart(key, problem=visible(f"The log it lies in can no longer be read: {error}"))
     table = "recompiles" if kind == "diff" else kind
     if (
         table not in ("graphs", "kernels", "output_code", "recompiles")

@@ -24,9 +24,10 @@ export function graphSource(parts: Parts): GraphSource {
     graph,
     guards: async (of, row) => of.adopt(await parts.bytes(`guards_of:${row}`)),
     correspondence: async (left, right): Promise<Correspondence> => {
-      const part = await parts.get(`correspond:${left}:${right}`);
+      const part = await parts.get(`correspond:${Math.min(left, right)}:${Math.max(left, right)}`);
       if (!part.pairs) throw new Error(part.problem ?? "Which nodes correspond is not known.");
-      return { left, right, pairs: Uint32Array.from(part.pairs) };
+      const pairs = Uint32Array.from(part.pairs);
+      return { left, right, pairs: left > right ? turned(pairs) : pairs };
     },
     differences: async (left, right) => {
       const part = await parts.get(`graphdiff:${left}:${right}`);
@@ -34,6 +35,11 @@ export function graphSource(parts: Parts): GraphSource {
       return { pairs: Uint32Array.from(part.pairs), differences: differences(new Table(part.table)) };
     },
   };
+}
+
+/** Pairs with their sides changed over: a page holds them one way round. */
+function turned(pairs: Uint32Array): Uint32Array {
+  return pairs.map((_, at) => pairs[at ^ 1] as number);
 }
 
 function differences(table: Table): Difference[] {

@@ -80,7 +80,7 @@ export class Parts {
   }
 
   private why(key: string): string {
-    return this.leftOut[key] ?? this.leftOut[key.split(":")[0] ?? ""] ?? "The answer is empty.";
+    return this.leftOut[key] ?? this.leftOut[key.split(":")[0] ?? ""] ?? "This page does not hold it; the session's own view does.";
   }
 
   private ask(key: string): Promise<Answer> {

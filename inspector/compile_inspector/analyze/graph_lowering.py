@@ -1,0 +1,174 @@
+"""What each operation of the program became: nodes of Dynamo's graph with those of a later stage, along the user's lines and modules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+
+from compile_inspector.analyze.graph_align import align, paired_by
+from compile_inspector.analyze.op_families import family_of
+from compile_inspector.model.nodes import GraphNode
+
+Nodes = Sequence[GraphNode]
+Line = tuple[str, int]
+
+_QUIET = ("placeholder", "get_attr", "output")
+_NUMBERED = re.compile(r"(?:primals_(\d+)|arg(\d+)_1)")
+
+
+def lowered_pairs(program: Nodes, lowered: Nodes) -> set[tuple[int, int]]:
+    """Pairs of places: a node of the program's graph, and a node of the lowered one that computes it or a part of it.
+
+    Args:
+        program: Dynamo's graph, or a pre-grad one.
+        lowered: A graph of ATen operators.
+    """
+    pairs = {*_inputs(program, lowered), *_outputs(program, lowered)}
+    backward = _backward(lowered)
+    around = _around(program)
+    for by_module in (True, False):
+        done = {low for _, low in pairs}
+        sources = _by_origin(program, around, by_module=by_module)
+        for origin, low in _by_origin(lowered, around, by_module=by_module).items():
+            high, left = sources.get(origin), [index for index in low if index not in done]
+            if high is None or not left:
+                continue
+            for part in ([i for i in left if not backward[i]], [i for i in reversed(left) if backward[i]]):
+                pairs.update(_split(program, lowered, high, part))
+    return pairs
+
+
+def _backward(nodes: Nodes) -> bytearray:
+    """By node: whether it computes a gradient, from the program's end to its begin."""
+    at = {node.name: index for index, node in enumerate(nodes)}
+    found = bytearray(len(nodes))
+    for index, node in enumerate(nodes):
+        if node.op == "placeholder":
+            found[index] = node.name.startswith("tangents_")
+        else:
+            found[index] = any(found[at[name]] for name in node.inputs if at.get(name, index) < index)
+    return found
+
+
+def _around(nodes: Nodes) -> dict[tuple[Line, str], str]:
+    """By line and module: the outermost module around it that the line belongs to as well.
+
+    ``self.q_proj(x).view(…)`` computes in ``q_proj`` and in the module around it, and what is lowered from it may be taken for either's.
+    """
+    paths: dict[Line, set[str]] = {}
+    for node in nodes:
+        if node.location is not None and node.module_path is not None:
+            paths.setdefault((node.location.file, node.location.line), set()).add(node.module_path)
+    return {(line, path): _outermost(path, known) for line, known in paths.items() for path in known}
+
+
+def _outermost(path: str, known: set[str]) -> str:
+    end = path.find(".")
+    while end >= 0:
+        if path[:end] in known:
+            return path[:end]
+        end = path.find(".", end + 1)
+    return path
+
+
+def _by_origin(
+    nodes: Nodes, around: Mapping[tuple[Line, str], str], *, by_module: bool
+) -> dict[Hashable, list[int]]:
+    """Nodes by the user's line and, where asked, by module."""
+    found: dict[Hashable, list[int]] = {}
+    for index, node in enumerate(nodes):
+        if node.location is None or node.op in _QUIET:
+            continue
+        line = (node.location.file, node.location.line)
+        path = node.module_path
+        owner = None if path is None or not by_module else around.get((line, path), path)
+        found.setdefault((line, owner), []).append(index)
+    return found
+
+
+def _inputs(program: Nodes, lowered: Nodes) -> Iterator[tuple[int, int]]:
+    """Lowered inputs are numbered as the program's are, unless their types say otherwise."""
+    given = [index for index, node in enumerate(program) if node.op == "placeholder" and "." not in node.name]
+    for low, node in enumerate(lowered):
+        found = _NUMBERED.fullmatch(node.name) if node.op == "placeholder" else None
+        if found is None:
+            continue
+        number = int(found[1][:9]) - 1 if found[1] else int(found[2][:9])
+        if 0 <= number < len(given) and _alike(program[given[number]], node):
+            yield given[number], low
+
+
+def _alike(one: GraphNode, other: GraphNode) -> bool:
+    return one.dtype == other.dtype and len(one.shape or ()) == len(other.shape or ())
+
+
+def _outputs(program: Nodes, lowered: Nodes) -> Iterator[tuple[int, int]]:
+    if program and lowered and program[-1].op == lowered[-1].op == "output":
+        yield len(program) - 1, len(lowered) - 1
+
+
+def _split(
+    program: Nodes, lowered: Nodes, high: Sequence[int], low: Sequence[int]
+) -> Iterator[tuple[int, int]]:
+    """Divides the lowered nodes of one line among the operations of that line.
+
+    Those of one family correspond, as far as the order allows; what lies between two of them became of what lies between those in the
+    program; what is left belongs to the operation next to it.
+
+    Args:
+        program: Dynamo's graph.
+        lowered: The later one.
+        high: Places of the line's nodes in the first.
+        low: In the second, in the order in which the program computes.
+    """
+    mine = {index: family_of(program[index].target) for index in high}
+    theirs = {index: family_of(lowered[index].target) for index in low}
+    known = _same(program, lowered, high, low, mine, theirs)
+    places = {index: place for place, index in enumerate(high)}
+    met = set(known.values())
+    before, waiting = -1, list[int]()
+    for index in low:
+        if index not in known:
+            waiting.append(index)
+            continue
+        place = places[known[index]]
+        yield from _between(high, met, waiting, before, place)
+        waiting = []
+        before = max(before, place)
+        yield high[place], index
+    yield from _between(high, met, waiting, before, len(high))
+
+
+def _same(
+    program: Nodes,
+    lowered: Nodes,
+    high: Sequence[int],
+    low: Sequence[int],
+    mine: Mapping[int, str],
+    theirs: Mapping[int, str],
+) -> dict[int, int]:
+    """By lowered node: the operation of its own family; in order first, then whatever is left of the family."""
+    shaped = (
+        {index: (mine[index], program[index].shape) for index in high},
+        {index: (theirs[index], lowered[index].shape) for index in low},
+    )
+    pairs = align(high, low, [shaped, (mine, theirs)])
+    done, met = {one for one, _ in pairs}, {other for _, other in pairs}
+    pairs += paired_by(
+        [index for index in high if index not in done],
+        [index for index in low if index not in met],
+        mine.__getitem__,
+        theirs.__getitem__,
+    )
+    return {other: one for one, other in pairs}
+
+
+def _between(
+    high: Sequence[int], met: set[int], waiting: Sequence[int], before: int, after: int
+) -> Iterator[tuple[int, int]]:
+    """Nodes without a family of their own, among the operations between two places."""
+    free = [index for index in high[before + 1 : after] if index not in met] if before < after else []
+    if not free:
+        free = [high[after] if after < len(high) else high[before]]
+    for turn, index in enumerate(waiting):
+        yield free[turn * len(free) // len(waiting)], index
