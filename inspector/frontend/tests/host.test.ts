@@ -65,7 +65,7 @@ test("a damaged answer is a problem, not an error", async () => {
   assert.match((await asked).problem ?? "", /cannot be read/);
   const empty = parts.get("kernels:1");
   host.answer({ type: "part", key: "kernels:1" });
-  assert.match((await empty).problem ?? "", /empty/);
+  assert.match((await empty).problem ?? "", /does not hold it/);
 });
 
 test("nobody listens any more once the view is gone", () => {
