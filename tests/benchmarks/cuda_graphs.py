@@ -148,38 +148,37 @@ def whole(options: argparse.Namespace) -> None:
     applied.undo()
 
 
-def pieces(options: argparse.Namespace) -> None:
-    """Four layers split at their attention by Inductor: five pieces, a graph each."""
+def pieces(options: argparse.Namespace, *, by_inductor: bool) -> None:
+    """Four layers split at their attention: five pieces, a graph each."""
     width = options.width
-    for by_inductor in (True, False):
-        config = models.config(
-            backend="inductor",
-            cudagraph_mode="PIECEWISE",
-            dropped_guards="recompile",
-            use_inductor_graph_partition=by_inductor,
-        )
-        model = models.Stack(vllm_config=config, layers=4, width=width).cuda().half().eval()
-        x = torch.randn(4, width, device="cuda", dtype=torch.half)
-        with models.uncached():
-            model(x)
-        report = ci.capture_graphs(model, [4, 8])
-        eager = models.Stack.forward.__wrapped__
-        result = model(x)
-        ci.release_graphs(model)
-        without = model(x)
-        torch.testing.assert_close(result, eager(model, x), rtol=2e-2, atol=2e-2)
-        count = sum(row.partition is not None and row.size == 4 for row in report.rows)
-        by = "Inductor partitions" if by_inductor else "pieces of the FX graph"
-        print(f"4 layers of {width}, fp16, batch 4, split at a custom operator: {count} {by}")
-        print(f"  equal bit by bit with and without graphs: {torch.equal(result, without)}")
-        compiled = alternate({"compiled": lambda: model(x)}, options.rounds, options.calls)["compiled"]
-        ci.capture_graphs(model, [4, 8])
-        times = alternate(
-            {"eager": lambda: eager(model, x), "pieces": lambda: model(x)}, options.rounds, options.calls
-        )
-        told("  compiled, no graph / eager", compiled, times["eager"])
-        told("  from graphs / eager", times["pieces"], times["eager"], 0.4)
-        ci.release_graphs(model)
+    config = models.config(
+        backend="inductor",
+        cudagraph_mode="PIECEWISE",
+        dropped_guards="recompile",
+        use_inductor_graph_partition=by_inductor,
+    )
+    model = models.Stack(vllm_config=config, layers=4, width=width).cuda().half().eval()
+    x = torch.randn(4, width, device="cuda", dtype=torch.half)
+    with models.uncached():
+        model(x)
+    report = ci.capture_graphs(model, [4, 8])
+    eager = models.Stack.forward.__wrapped__
+    result = model(x)
+    ci.release_graphs(model)
+    without = model(x)
+    torch.testing.assert_close(result, eager(model, x), rtol=2e-2, atol=2e-2)
+    count = sum(row.partition is not None and row.size == 4 for row in report.rows)
+    by = "Inductor partitions" if by_inductor else "pieces of the FX graph"
+    print(f"4 layers of {width}, fp16, batch 4, split at a custom operator: {count} {by}")
+    print(f"  equal bit by bit with and without graphs: {torch.equal(result, without)}")
+    compiled = alternate({"compiled": lambda: model(x)}, options.rounds, options.calls)["compiled"]
+    ci.capture_graphs(model, [4, 8])
+    times = alternate(
+        {"eager": lambda: eager(model, x), "pieces": lambda: model(x)}, options.rounds, options.calls
+    )
+    told("  compiled, no graph / eager", compiled, times["eager"])
+    told("  from graphs / eager", times["pieces"], times["eager"], 0.4)
+    ci.release_graphs(model)
 
 
 def by_hand(parts: list[Callable[..., Any]], size: int, width: int, pool: Any) -> list[Any]:
@@ -285,7 +284,8 @@ def main() -> None:
     print(f"torch {torch.__version__}, {torch.cuda.get_device_name()}")
     with torch.no_grad():
         whole(options)
-        pieces(options)
+        pieces(options, by_inductor=True)
+        pieces(options, by_inductor=False)
         captures(options)
 
 
