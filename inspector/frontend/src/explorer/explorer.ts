@@ -1,7 +1,7 @@
 // The explorer of one graph: a bar of what can be done and the canvas, in a frame of panels.
 
 import { h, fill, type Child } from "../dom.ts";
-import { whole } from "../format.ts";
+import { count, whole } from "../format.ts";
 import { download, fileName, pageHtml, toPng, toSvg } from "./export.ts";
 import { detailOf, nodeLabel } from "./labels.ts";
 import { followKeys, KEYS } from "./keyboard.ts";
@@ -163,6 +163,7 @@ function announce(view: GraphCanvas, state: ExplorerState, signal: AbortSignal):
   };
   const say = (): void => void (live.textContent = described(state));
   state.on("selection", say, signal);
+  state.on("expanded", () => state.selectedGroup !== null && say(), signal);
   state.on("graph", title, signal);
   title();
 }
@@ -172,13 +173,13 @@ export function described(state: ExplorerState): string {
   const { graph, tree, selection, selectedGroup } = state;
   if (selectedGroup !== null) {
     const container = tree.at(selectedGroup) ?? 0;
-    return `Group ${selectedGroup}, ${tree.className(container) ?? "no class"}, ${whole(tree.nodeCount[container] as number)} nodes, ${state.expanded.has(selectedGroup) ? "open" : "closed"}`;
+    return `Group ${selectedGroup}, ${tree.className(container) ?? "no class"}, ${count(tree.nodeCount[container] as number, "node")}, ${state.expanded.has(selectedGroup) ? "open" : "closed"}`;
   }
   const [node] = selection;
   if (node === undefined) return "Nothing is picked";
   const { lead, word, tail } = nodeLabel(graph, node);
   const more = selection.length > 1 ? ` and ${whole(selection.length - 1)} more` : "";
-  return `${graph.text("name", node) ?? ""}: ${lead}${word}${tail} ${detailOf(graph, node)}, ${whole(graph.inputs(node).length)} inputs, ${whole(graph.users(node).length)} users${more}`;
+  return `${graph.text("name", node) ?? ""}: ${lead}${word}${tail} ${detailOf(graph, node)}, ${count(graph.inputs(node).length, "input")}, ${count(graph.users(node).length, "user")}${more}`;
 }
 
 function help(): HTMLElement {
@@ -239,10 +240,11 @@ function saving(view: GraphCanvas, menus: Menus): HTMLElement {
 
 /** Panels that open over the canvas, one at a time. */
 class Menus {
-  readonly element = h("div", { class: "explorer-menu", hidden: true });
+  readonly element = h("div", { class: "explorer-menu", hidden: true, tabindex: -1 });
   private readonly made = new Map<string, () => HTMLElement>();
   private readonly buttons = new Map<string, HTMLButtonElement>();
   private open: string | null = null;
+  private back: HTMLElement | null = null;
 
   constructor() {
     this.element.addEventListener("keydown", (event) => {
@@ -265,17 +267,18 @@ class Menus {
   }
 
   close(): void {
-    const { open } = this;
-    if (open === null) return;
-    this.toggle(open);
-    this.buttons.get(open)?.focus();
+    if (this.open === null) return;
+    this.toggle(this.open);
+    this.back?.focus();
   }
 
   toggle(name: string): void {
+    const root = this.element.getRootNode() as Document | ShadowRoot;
+    if (this.open === null) this.back = root.activeElement instanceof HTMLElement ? root.activeElement : null;
     this.open = this.open === name ? null : name;
     this.element.hidden = this.open === null;
     fill(this.element, this.open === null ? null : this.made.get(this.open)?.());
-    this.element.querySelector<HTMLElement>("button")?.focus();
+    if (this.open !== null) (this.element.querySelector<HTMLElement>("button") ?? this.element).focus();
     for (const [key, button] of this.buttons) button.setAttribute("aria-expanded", String(key === this.open));
   }
 }

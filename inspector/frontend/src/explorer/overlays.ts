@@ -2,6 +2,7 @@
 
 import { FAMILIES, familiesOf } from "./families.ts";
 import { shortDtype } from "./labels.ts";
+import { size } from "./words.ts";
 import type { GraphModel } from "./model.ts";
 import type { Comparison, Overlay, OverlayKind } from "./state.ts";
 
@@ -161,18 +162,24 @@ function dimensions(graph: GraphModel, title: string): Painting {
   return fixed(graph, "dims", title, kinds, of, "No node of this graph has a shape.");
 }
 
-const SIZES: readonly [number, string, string][] = [
-  [1024, "under 1 KiB", "B"],
-  [1024 ** 2, "under 1 MiB", "K"],
-  [32 * 1024 ** 2, "under 32 MiB", "M"],
-  [256 * 1024 ** 2, "under 256 MiB", "M+"],
-  [1024 ** 3, "under 1 GiB", "M!"],
-  [Infinity, "1 GiB or more", "G"],
-];
+const HEATS = 6;
 
+/** Sizes in steps of one factor, from the smallest output of the graph to its largest. */
 function memory(graph: GraphModel, title: string): Painting {
-  const kinds = SIZES.map(([, label, sign], at) => ({ key: sign, label, sign, colour: `--heat-${at}` }));
-  const of = Array.from(graph.bytes, (bytes) => (Number.isNaN(bytes) ? -1 : SIZES.findIndex(([below]) => bytes < below)));
+  let least = Infinity;
+  let most = 0;
+  for (const bytes of graph.bytes) {
+    if (!(bytes > 0)) continue;
+    least = Math.min(least, bytes);
+    most = Math.max(most, bytes);
+  }
+  const steps = most <= least * 1.001 ? 1 : HEATS;
+  const border = (at: number): number => (at === steps ? most : least * (most / least) ** (at / steps));
+  const label = (at: number): string => (steps === 1 ? size(most) : at === 0 ? `up to ${size(border(1))}` : `${size(border(at))} to ${size(border(at + 1))}`);
+  const known = most > 0;
+  const kinds: Kind[] = known ? Array.from({ length: steps }, (_, at) => ({ key: `heat-${at}`, label: label(at), sign: "▁▂▃▅▆█"[steps === 1 ? 2 : at] ?? "", colour: `--heat-${steps === 1 ? 2 : at}` })) : [];
+  const step = (bytes: number): number => (steps === 1 ? 0 : Math.min(Math.floor((Math.log(bytes / least) / Math.log(most / least)) * steps), steps - 1));
+  const of = Array.from(graph.bytes, (bytes) => (known && bytes >= 0 ? (bytes > 0 ? step(bytes) : 0) : -1));
   return fixed(graph, "memory", title, kinds, of, "No size of an output is known.");
 }
 
