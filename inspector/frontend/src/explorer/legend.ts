@@ -23,7 +23,7 @@ export interface LegendData {
 }
 
 const MOST = 40;
-/** A canvas smaller than this begins with its legend closed. */
+/** A canvas smaller than this has its legend closed. */
 const ROOM_PX = { width: 520, height: 400 };
 
 /** The legend of a state's overlay; it follows the state. */
@@ -32,11 +32,12 @@ export function legend(state: ExplorerState, of: () => LegendData, signal: Abort
   const head = h("summary", {});
   const fold = h("details", { open: true }, head, body);
   const element = h("section", { class: "legend", "aria-label": "Legend" }, fold);
+  // It makes way for the graph where there is little room, unless its reader opened it.
+  let chosen = false;
+  head.addEventListener("click", () => (chosen = true));
   const measured = new ResizeObserver(([entry]) => {
     const { width = 0, height = 0 } = entry?.contentRect ?? {};
-    if (width === 0 || height === 0) return;
-    fold.open = width >= ROOM_PX.width && height >= ROOM_PX.height;
-    measured.disconnect();
+    if (width > 0 && height > 0 && !chosen) fold.open = width >= ROOM_PX.width && height >= ROOM_PX.height;
   });
   queueMicrotask(() => element.parentElement && measured.observe(element.parentElement));
   signal.addEventListener("abort", () => measured.disconnect());
