@@ -91,7 +91,7 @@ def capture_graphs(
     example = None if args is None and kwargs is None else _values(program, module, args, kwargs)
     run = Run(program, module, captured, warmups=max(1, warmups), measure=measure, example=example)
     try:
-        with cuda_graphs.CAPTURING, _settled(shape):
+        with cuda_graphs.CAPTURING, _settled(shape), cuda_graphs.without_collecting(run.device):
             return run.all(wanted, modes, budget, progress)
     finally:
         program.captured = captured

@@ -88,7 +88,7 @@ class Run:
         self._generators: dict[torch.device, torch.Generator] = {}
         self._rows: list[Capture] = []
         self._remarks: list[str] = []
-        self._device = next(leaf.device for _, leaf in self.shape.tensors)
+        self.device = next(leaf.device for _, leaf in self.shape.tensors)
         self._probed: dict[int, list[int]] = {}
 
     def all(
@@ -184,7 +184,7 @@ class Run:
             for one in self.captured.dispatches.values():
                 one.take(graph, mode)
             graph.free()
-        cuda_graphs.free_memory(self._device)
+        cuda_graphs.free_memory(self.device)
 
     def _refuse(self, size: int, mode: CUDAGraphMode, reason: str) -> Capture:
         piece = PieceOf(None, None, self.program.prefix)
@@ -264,7 +264,7 @@ class Run:
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         factory, _ = factory_for(tensors)
         assert factory is not None
-        graph = factory(gc_disable=self._any(), weak_ref_output=False)
+        graph = factory(gc_disable=True, weak_ref_output=False)
         kept = list(leaves)
 
         def run() -> Any:
@@ -368,7 +368,7 @@ class Run:
         leaves = self._leaves(graph.size)
         args, kwargs = self.shape.build(leaves)
         entry, original, module = dispatch.entry, self.program.wrapper.original, self.module
-        capture, device = graph.capture, self._device
+        capture, device = graph.capture, self.device
         replays, launches = capture.replay_count, capture.launch_ns
         original(module, *args, **kwargs)
         capture.eager_ns = cuda_graphs.timed(lambda: original(module, *args, **kwargs), device, MEASURED)

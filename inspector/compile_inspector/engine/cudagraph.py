@@ -44,7 +44,10 @@ _collector: ContextVar[list[tuple[CUDAGraphWrapper, Capture]] | None] = ContextV
 
 @contextmanager
 def collecting() -> Generator[list[tuple[CUDAGraphWrapper, Capture]]]:
-    """Collects every capture that begins in its block, with what makes it. Running out of memory is raised in it, not recorded."""
+    """Collects every capture that begins in its block, with what makes it.
+
+    Running out of memory is raised in it, not recorded; garbage was collected before it.
+    """
     collected: list[tuple[CUDAGraphWrapper, Capture]] = []
     token = _collector.set(collected)
     try:
@@ -345,7 +348,8 @@ class CUDAGraphWrapper:
         if len({_storage(leaves[index]) for index in copied}) < len({id(leaves[index]) for index in copied}):
             return self._skip(entry, "arguments that are to be copied share their memory", leaves)
         options = self.cudagraph_options
-        graph = factory(gc_disable=options.gc_disable, weak_ref_output=options.weak_ref_output)
+        collected = options.gc_disable or _collector.get() is not None
+        graph = factory(gc_disable=collected, weak_ref_output=options.weak_ref_output)
         try:
             outputs = self._record(graph, entry, leaves, copied)
         except Exception as error:

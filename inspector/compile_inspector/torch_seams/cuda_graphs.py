@@ -11,7 +11,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from compile_inspector.torch_seams.probe import Capability, lookup, probe_names
@@ -105,6 +105,19 @@ def free_memory(device: Any) -> None:
         torch.cuda.empty_cache()
 
 
+@contextlib.contextmanager
+def without_collecting(device: Any) -> Generator[None]:
+    """Garbage is collected once, then not before its block ends: between captures that would take longer than they do."""
+    free_memory(device)
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def timed(run: Callable[[], Any], device: Any, repeats: int) -> int:
     """Nanoseconds that one run takes, of several in a row: between two CUDA events on a GPU, by the clock elsewhere."""
     import torch
@@ -169,7 +182,7 @@ def pool_bytes() -> int | None:
     if _pool is None:
         return 0
     try:
-        segments = torch.cuda.memory_snapshot(mempool_id=_pool)
+        segments = torch.cuda.memory_snapshot(mempool_id=_pool, include_traces=False)
     except (TypeError, RuntimeError):
         return None
     return sum(int(segment["total_size"]) for segment in segments)

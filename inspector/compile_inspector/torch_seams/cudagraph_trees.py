@@ -52,7 +52,7 @@ _FRAME = re.compile(
     r'File "(?P<file>[^"\n]+)", line (?P<line>\d+), in (?P<function>\S+)(?:\n\s+(?P<code>\S[^\n]*))?'
 )
 _PARTITION = re.compile(r"partition_(\d+)$")
-_PREFIX = re.compile(r"^(?:skipping|disabling) cudagraphs? due to ")
+_PREFIX = re.compile(r"^(?:(?:skipping|disabling) cudagraphs? due to )+")
 _LONGEST = 1000
 _numbers = itertools.count(1)
 _current = threading.local()
@@ -545,7 +545,9 @@ def _pool_bytes(manager: Any) -> int | None:
     try:
         import torch
 
-        segments = torch.cuda.memory_snapshot(mempool_id=manager.cuda_graphs_thread_pool)
+        segments = torch.cuda.memory_snapshot(
+            mempool_id=manager.cuda_graphs_thread_pool, include_traces=False
+        )
     except Exception:
         return None
     return sum(int(one["total_size"]) for one in segments)
