@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compile_inspector.analyze.findings.changes import changes
 from compile_inspector.analyze.findings.constraint_violation import constraint_violation
+from compile_inspector.analyze.findings.cudagraph import cudagraph
 from compile_inspector.analyze.findings.duck_shape import duck_shape
 from compile_inspector.analyze.findings.graph_break import graph_break
 from compile_inspector.analyze.findings.guard_cost import guard_cost
@@ -41,5 +42,6 @@ def judge(tables: Tables) -> Judgement:
         *graph_break(observed),
         *guard_cost(observed),
         *guard_dropped(observed),
+        *cudagraph(observed),
     )
     return Judgement(ranked(found), unjudged(observed), observed.losses())

@@ -16,6 +16,7 @@ _NEEDS: tuple[tuple[str, tuple[FindingKind, ...]], ...] = (
     ("graph_breaks", ("graph-break",)),
     ("guards", ("guard-dropped",)),
     ("guard_costs", ("guard-cost",)),
+    ("captures", ("cudagraph-skip", "cudagraph-rerecord")),
 )
 
 
