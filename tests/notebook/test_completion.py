@@ -19,6 +19,8 @@ from IPython.core.completer import provisionalcompleter
         ("%support_torch_compile model x=0 --d", {"--dynamic-shapes", "--dropped-guards"}),
         ("%support_torch_compile model --dynamic-shapes un", {"unbacked"}),
         ("%support_torch_compile model --mode=N", {"NONE"}),
+        ("%capture_graphs model 1,2 --m", {"--mode", "--max-seconds", "--max-pool-bytes"}),
+        ("%capture_graphs model 1,2 --mode P", {"PIECEWISE"}),
     ],
 )
 def test_options_and_their_values_are_offered(shell, typed: str, offered: set[str]) -> None:

@@ -119,8 +119,7 @@ def test_sizes_of_one_reason_are_one_finding() -> None:
     ]
     (one,) = found(*rows)
     assert (
-        one.title
-        == "Sizes 8, 4, 2 and 1 of forward have no CUDA graph: the capture failed: RuntimeError: no"
+        one.title == "Sizes 8, 4, 2 and 1 of forward have no CUDA graph: the capture failed: RuntimeError: no"
     )
     assert one.subjects == ("8", "4", "2", "1")
     assert one.count == 4

@@ -34,6 +34,7 @@ from factory import (
 )
 
 ALLOWED = {
+    "progress": {"value", "max"},
     "br": set(),
     "code": set(),
     "details": {"open"},

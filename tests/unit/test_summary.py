@@ -226,7 +226,7 @@ def test_tables_follow_the_order_of_the_story() -> None:
     """Sentences come grouped: compiles, failures, recompiles, breaks, what the decorator did, dims, caches, losses."""
     tables = [sentence.table for sentence in summarise(sample_tables()).sentences]
     changes = [first for first, second in pairwise([*tables, None]) if first != second]
-    decorated = ["applied", "violations", "guards", "partitions", "ranges"]
+    decorated = ["applied", "violations", "guards", "partitions", "ranges", "captures"]
     others = ["dims", "caches", "compiles", "losses"]
     assert changes == ["compiles", "recompiles", "graph_breaks", *decorated, *others]
 

@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
-from compile_inspector.notebook.magics import ACTIONS, DYNAMIC_SHAPES, MODES, POLICIES
+from compile_inspector.notebook.magics import ACTIONS, CAPTURE_MODES, DYNAMIC_SHAPES, MODES, POLICIES
 from compile_inspector.notebook.show import VIEWS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_OPTIONS = ("--name", "--save", "--view", "--provenance")
-_APPLY_OPTIONS = ("--mode", "--backend", "--dynamic-shapes", "--dropped-guards", "--split", "--undo")
+_OPTIONS_OF = {
+    "inspect": ("--name", "--save", "--view", "--provenance"),
+    "support_torch_compile": (
+        "--mode",
+        "--backend",
+        "--dynamic-shapes",
+        "--dropped-guards",
+        "--split",
+        "--undo",
+    ),
+    "capture_graphs": ("--mode", "--no-measure", "--max-seconds", "--max-pool-bytes", "--name", "--undo"),
+}
 _VALUES = {
     "inspect": {"--view": tuple(VIEWS)},
     "support_torch_compile": {
@@ -22,8 +32,9 @@ _VALUES = {
         "--dynamic-shapes": DYNAMIC_SHAPES,
         "--dropped-guards": POLICIES,
     },
+    "capture_graphs": {"--mode": CAPTURE_MODES},
 }
-_LINE = re.compile(r"^\s*%{1,2}(inspect|inspector|support_torch_compile)\s(.*)$", re.DOTALL)
+_LINE = re.compile(r"^\s*%{1,2}(inspect|inspector|support_torch_compile|capture_graphs)\s(.*)$", re.DOTALL)
 
 
 @context_matcher(identifier="compile_inspector")  # pyright: ignore[reportUntypedFunctionDecorator]
@@ -40,8 +51,7 @@ def complete(context: CompletionContext) -> SimpleMatcherResult:
     if before and before[-1] in _VALUES[magic]:
         return _found(_VALUES[magic][before[-1]], last)
     if last.startswith("-"):
-        known = _OPTIONS if magic == "inspect" else _APPLY_OPTIONS
-        return _found([option for option in known if option not in before], last)
+        return _found([option for option in _OPTIONS_OF[magic] if option not in before], last)
     return _found((), "")
 
 

@@ -1,4 +1,4 @@
-"""The magics: ``%%inspect``, ``%inspect``, ``%inspector`` and ``%support_torch_compile``."""
+"""The magics: ``%%inspect``, ``%inspect``, ``%inspector``, ``%support_torch_compile`` and ``%capture_graphs``."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ DEFAULT_NAME = "_session"
 ACTIONS = ("on", "off", "status", "reset")
 MODES = ("NONE", "STOCK_TORCH_COMPILE", "DYNAMO_TRACE_ONCE", "PIECEWISE_COMPILE")
 DYNAMIC_SHAPES = ("backed", "unbacked", "backed_size_oblivious")
+CAPTURE_MODES = ("FULL", "PIECEWISE", "FULL_AND_PIECEWISE")
 POLICIES = ("recompile", "raise", "ignore")
 _OPTION = re.compile(
     r"""\s*(?:--provenance(?=\s|$) | --(?:name|save|view)(?:=|\s+)(?:"[^"]*"|'[^']*'|[^\s"']\S*)(?=\s|$))""",
@@ -155,6 +156,48 @@ class CompileInspector(Settings):
             else apply_to(module, arguments.module, dims, settings)
         )
         print(done)  # noqa: T201 - what a magic says goes to the cell's output
+
+    @line_magic  # pyright: ignore[reportUntypedFunctionDecorator]
+    @no_var_expand
+    @magic_arguments()
+    @argument("--undo", action="store_true", help="Free what was captured; calls run compiled again.")
+    @argument("--name", help=f"The variable that the session is kept in; {DEFAULT_NAME} without it.")
+    @argument("--max-pool-bytes", type=int, help="What the graphs' memory may take.")
+    @argument("--max-seconds", type=float, help="When this is over, what is left stays uncaptured.")
+    @argument("--no-measure", action="store_true", help="Do not time calls; no break-even is shown then.")
+    @argument("--mode", choices=CAPTURE_MODES, help="What to capture; as configured without it.")
+    @argument("module", help="The module: a name, or an expression without spaces.")
+    @argument(  # pyright: ignore[reportUntypedFunctionDecorator]
+        "sizes", nargs="?", help="Batch sizes: 1,2,4 or FIRST:LAST:STEP, such as 8:64:8."
+    )
+    def capture_graphs(self, line: str) -> None:
+        """Capture CUDA graphs of a compiled module for these batch sizes: ``%capture_graphs model 1,2,4``."""
+        from compile_inspector.notebook.capturing import capture, release, sizes_of
+
+        arguments = parse_argstring(self.capture_graphs, line)
+        if arguments.undo:
+            if arguments.sizes is not None:
+                msg = "--undo takes nothing but the module"
+                raise UsageError(msg)
+            done = release(run_expression(self.ip, arguments.module), arguments.module)
+            print(done)  # noqa: T201 - what a magic says goes to the cell's output
+            return
+        if arguments.sizes is None:
+            msg = "which batch sizes? `%capture_graphs model 1,2,4` captures these three"
+            raise UsageError(msg)
+        settings = {
+            "mode": arguments.mode,
+            "measure": not arguments.no_measure,
+            "max_capture_seconds": arguments.max_seconds,
+            "max_pool_bytes": arguments.max_pool_bytes,
+        }
+        sizes = sizes_of(arguments.sizes)
+        module = run_expression(self.ip, arguments.module)
+        arguments.provenance, arguments.view, arguments.save = False, "captures", None
+        self._recorded(
+            arguments,
+            lambda: print(capture(module, sizes, settings, self.ip, progress=self.progress)),  # noqa: T201 - as above
+        )
 
     def keep(self, session: Session, name: str | None = None) -> None:
         """Puts a session into the user's namespace."""

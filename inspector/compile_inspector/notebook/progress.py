@@ -153,6 +153,10 @@ class Panel:
             elapsed_ns=0 if oldest is None else round((time.monotonic() - oldest.started) * 1e9),
         )
 
+    def say(self, text: str, value: int, total: int) -> None:
+        """Shows a line of other work, and how much of it is done."""
+        self._widget.say(text, value=value, total=total)
+
     def close(self) -> None:
         """Empties the output and lets the widget go."""
         self._publish({}, update=True)

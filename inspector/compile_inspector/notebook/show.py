@@ -28,6 +28,7 @@ VIEWS = {
     "violations": "violations",
     "partitions": "partitions",
     "ranges": "ranges",
+    "captures": "captures",
     "files": "traced_files",
     "kernels": "kernels",
     "caches": "caches",

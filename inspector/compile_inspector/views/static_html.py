@@ -13,11 +13,13 @@ from typing import Any
 
 from compile_inspector.analyze.why import Chains
 from compile_inspector.errors import InspectorError
+from compile_inspector.model.captures import Capture
 from compile_inspector.model.chains import Chain
 from compile_inspector.model.findings import Finding
 from compile_inspector.model.locations import Location
 from compile_inspector.model.recompiles import EntryCheck, Recompile
 from compile_inspector.model.tables import Tables
+from compile_inspector.views.captures_text import pays_text, share_text
 from compile_inspector.views.columns import COLUMNS, Column, Value, columns_of, title_of
 from compile_inspector.views.story import NOTHING_HINT, rows_of
 from compile_inspector.views.summary import Summary, summarise
@@ -71,9 +73,30 @@ def _section(name: str, rows: tuple[Any, ...], limit: int, why: Why) -> str:
     if name == "dims":
         shown = tuple(sorted(rows, key=lambda dim: dim.is_parameter))
     body = _recompiles(shown[:limit], limit, why) if name == "recompiles" else _table(name, shown[:limit])
+    if name == "captures":
+        body = _captures(rows, limit) + body
     return _details(
         f"{title_of(name)} ({len(rows):,})", body + _left_out(len(rows) - limit, name), open=name in _OPEN
     )
+
+
+def _captures(rows: Sequence[Capture], limit: int) -> str:
+    """What ran from graphs, and the times of each size as bars."""
+    timed = [row for row in rows if row.partition is None and row.replay_ns is not None]
+    timed = sorted(timed, key=lambda row: (row.size or 0, row.number))[:limit]
+    longest = max(
+        (ns for row in timed for ns in (row.replay_ns, row.compiled_ns, row.eager_ns) if ns), default=1
+    )
+    lines = "".join(
+        f"<tr><td{_LEFT}>{_safe(row.key or '')} {_safe(row.mode)}</td><td{_LEFT}>{_safe(title)}</td>"
+        f'<td><progress value="{ns}" max="{longest}"></progress></td><td{_RIGHT}>{_safe(duration(ns))}</td>'
+        f"<td{_LEFT}>{_safe(pays_text(row)) if title == 'replay' else ''}</td></tr>"
+        for row in timed
+        for title, ns in (("eager", row.eager_ns), ("compiled", row.compiled_ns), ("replay", row.replay_ns))
+        if ns is not None
+    )
+    table = f'<table cellpadding="4"><tbody>{lines}</tbody></table>' if lines else ""
+    return f"<p>{_safe(share_text(rows))}.</p>{table}"
 
 
 def _details(title: str, body: str, *, open: bool = False) -> str:  # noqa: A002 - the attribute's name

@@ -21,6 +21,7 @@ from compile_inspector.model.recompiles import EntryCheck, FailingGuard, Recompi
 from compile_inspector.model.symbols import Dim
 from compile_inspector.model.tables import Tables
 from compile_inspector.model.violations import Violation
+from compile_inspector.views.captures_text import share_text
 from compile_inspector.views.columns import change_text, failure_text, title_of, unmarked_text
 from compile_inspector.views.words import count, duration, one_line, visible
 
@@ -81,6 +82,8 @@ def _decorated(tables: Tables) -> Iterable[Sentence]:
         yield Sentence(f"Pieces by size: {range_counts(ranges)}.", "plain", "ranges")
     problems = dict.fromkeys(problem for row in ranges for problem in row.problems)
     yield from _first([Sentence(_sentence(problem), "warn", "ranges") for problem in problems], "ranges")
+    if captures := rows_of(tables, "captures"):
+        yield Sentence(f"{share_text(captures)}.", "plain", "captures")
 
 
 def range_counts(ranges: Iterable[CompileRange]) -> str:

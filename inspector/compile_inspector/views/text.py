@@ -18,12 +18,14 @@ from rich.table import Table
 from rich.text import Text
 
 from compile_inspector.model.caches import CacheLookup
+from compile_inspector.model.captures import Capture
 from compile_inspector.model.graph import Graph
 from compile_inspector.model.guards import Guard
 from compile_inspector.model.locations import Location
 from compile_inspector.model.recompiles import EntryCheck, FailingGuard, Recompile
 from compile_inspector.model.symbols import Dim
 from compile_inspector.model.tables import Tables
+from compile_inspector.views.captures_text import capture_lines, share_text
 from compile_inspector.views.columns import COLUMNS, Column, Value, columns_of, failure_text, title_of
 from compile_inspector.views.findings_text import findings_text
 from compile_inspector.views.guard_columns import guard_cost_lines
@@ -56,6 +58,7 @@ _STYLES = {
     "text": "",
     "list": "",
 }
+_CAPTURES = ("compile_id", "partition", "key", "event", "call_count", "reason", "location")
 _TABLE_ROWS = 12
 _CARDS = 8
 _GUARDS = 6
@@ -100,6 +103,7 @@ def render_text(tables: Tables, *, name: str | None = None) -> Iterator[Renderab
         ("Input dimensions", list(_table("dims", _DIMS, [_with_line(dim) for dim in newest_dims(tables)]))),
         ("Applied modules", list(_table("applied", _APPLIED, rows_of(tables, "applied")))),
         ("Violations", list(_violations(tables))),
+        ("CUDA graphs", list(_captures(rows_of(tables, "captures")))),
     ):
         if body:
             yield Text()
@@ -208,6 +212,16 @@ def _violations(tables: Tables) -> Iterator[RenderableType]:
     for row in rows[:_CARDS]:
         yield Text(one_line(violation_text(row), 300), style="red" if row.action == "raised" else "")
     yield from _more(len(rows) - _CARDS, "violations")
+
+
+def _captures(rows: tuple[Capture, ...]) -> Iterator[RenderableType]:
+    if not rows:
+        return
+    yield Text(share_text(rows))
+    lines = [one_line(line, 200) for line in capture_lines(rows)]
+    yield from map(Text, lines[:_TABLE_ROWS])
+    yield from _more(len(lines) - _TABLE_ROWS, "captures")
+    yield from _table("captures", _CAPTURES, [row for row in rows if row.reason is not None])
 
 
 def _with_line(dim: Dim) -> Dim:

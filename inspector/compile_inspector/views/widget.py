@@ -103,6 +103,27 @@ class ProgressWidget(anywidget.AnyWidget):
                 compiles=compiles, active=active, phase=phase, elapsed_ns=elapsed_ns, done=False, text=None
             )
 
+    def say(self, text: str, *, value: int, total: int) -> None:
+        """Says what goes on in words of its own, with a bar.
+
+        Args:
+            text: A line.
+            value: How much is done.
+            total: Of how much.
+        """
+        with self._lock:
+            if not self._done:
+                self._say(
+                    compiles=0,
+                    active=None,
+                    phase=None,
+                    elapsed_ns=0,
+                    done=False,
+                    text=text,
+                    value=value,
+                    total=total,
+                )
+
     def finish(self, *, compiles: int, elapsed_ns: int, text: str | None = None) -> None:
         """Leaves one line that stays: ``text``, else how many compiles there were in which time. Nothing changes it afterwards."""
         with self._lock:

@@ -8,6 +8,7 @@ import { Trail } from "./trail.ts";
 import { overviewPanel } from "./overview.ts";
 import { recompilesPanel } from "./recompiles.ts";
 import { graphPanel } from "./graph.ts";
+import { capturesPanel } from "./captures.ts";
 import { compilesPanel, environmentPanel, show, sourcePanel, switched, tablePanel, type Panel } from "./tables.ts";
 import type { Parts } from "./host.ts";
 import type { Wire } from "./wire.ts";
@@ -120,7 +121,7 @@ function groups(session: Session, panels: Map<string, Panel>): TabGroup[] {
         table("violations", "Violations", "violations", "violations", ["category", "action"], "No call failed a check that the compile decorator makes.", "warn"),
         table("partitions", "Partitions", "partitions", "pieces", ["compile_id", "by", "kind"], "No graph was partitioned."),
         table("ranges", "Ranges", "ranges", "entries", ["compile_id", "outcome"], "No piece was compiled for a range of sizes."),
-        table("captures", "Captures", "captures", "captures", ["compile_id", "event"], "No CUDA graph was captured."),
+        tab("captures", "Captures", ["captures"], () => capturesPanel(session)),
       ],
     },
     {

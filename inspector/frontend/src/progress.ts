@@ -14,6 +14,9 @@ interface Status {
   elapsed_ns: number;
   done: boolean;
   text: string | null;
+  /** How much is done, of work that is counted. */
+  value: number;
+  total: number;
 }
 
 const TICK_MS = 100;
@@ -38,12 +41,12 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
   let status = read(model);
   let since = performance.now();
   const tick = (): void => {
-    if (!status.done) time.textContent = duration(status.elapsed_ns + (performance.now() - since) * 1e6);
+    if (!status.done && status.text === null) time.textContent = duration(status.elapsed_ns + (performance.now() - since) * 1e6);
   };
   const show = (): void => {
     root.classList.toggle("done", status.done);
     fill(words, ...sentence(status));
-    time.textContent = status.done ? "" : duration(status.elapsed_ns);
+    time.textContent = status.done || status.text !== null ? "" : duration(status.elapsed_ns);
     el.dataset["done"] = String(status.done);
   };
   const changed = (): void => {
@@ -63,11 +66,12 @@ function render({ model, el }: { model: Model; el: HTMLElement }): () => void {
 }
 
 function read(model: Model): Status {
-  const none: Status = { compiles: 0, active: null, phase: null, elapsed_ns: 0, done: false, text: null };
+  const none: Status = { compiles: 0, active: null, phase: null, elapsed_ns: 0, done: false, text: null, value: 0, total: 0 };
   return { ...none, ...(model.get("status") as Partial<Status> | undefined) };
 }
 
-function sentence({ compiles, active, phase, done, text, elapsed_ns: ns }: Status): (Node | string)[] {
+function sentence({ compiles, active, phase, done, text, elapsed_ns: ns, value, total }: Status): (Node | string)[] {
+  if (!done && text !== null) return [h("progress", { value, max: Math.max(total, 1), "aria-label": text }), " ", text];
   if (done) return [text ?? (compiles === 0 ? "Nothing was compiled." : `${count(compiles, "compile")} in ${duration(ns)}`)];
   const before = compiles > 0 ? `, ${count(compiles, "compile")} done` : "";
   if (active === null) return [`Running${before}`];
