@@ -215,7 +215,7 @@ class Pass {
     context.fillStyle = category < 0 ? palette.colour("--bg") : palette.tint(colour, palette.dark ? 0.2 : 0.11);
     context.fill();
     context.lineWidth = ends ? 1.6 : 1;
-    context.strokeStyle = category < 0 ? palette.colour("--line") : palette.tint(colour, 0.75);
+    context.strokeStyle = category < 0 ? palette.colour("--line") : palette.line(colour, 0.75);
     context.stroke();
     if (!ends && category >= 0) {
       context.beginPath();
@@ -239,11 +239,12 @@ class Pass {
     context.textAlign = "left";
     let at = x + 11;
     const line = two ? middle - 7 : middle + 0.5;
-    const leadWidth = lead === "" ? 0 : this.picture.ruler.width(lead, fonts.dim);
-    if (lead !== "") {
+    const start = this.picture.fit(lead, fonts.dim, room * 0.5);
+    const leadWidth = start === "" ? 0 : this.picture.ruler.width(start, fonts.dim);
+    if (start !== "") {
       context.font = fonts.dim;
       context.fillStyle = palette.colour("--dim");
-      context.fillText(lead, at, line);
+      context.fillText(start, at, line);
       at += leadWidth;
     }
     const shown = this.picture.fit(word, fonts.word, room - leadWidth);
@@ -291,7 +292,7 @@ class Pass {
     const label = this.picture.container(container);
     const fill = palette.colour("--bg");
     context.lineWidth = 1.2;
-    context.strokeStyle = palette.tint("--dim", palette.dark ? 0.75 : 0.6);
+    context.strokeStyle = palette.line("--dim", palette.dark ? 0.75 : 0.6);
     for (let card = label.times > 1 ? 2 : 0; card >= 0; card -= 1) {
       context.beginPath();
       context.roundRect(x + card * 3.5, y + card * 3.5, width, height, 8);
@@ -390,7 +391,7 @@ class Pass {
       context.fillStyle = palette.tint(colour, strong ? 0.5 : 0.16);
       context.fill();
       context.lineWidth = strong ? 1.8 : 0.9;
-      context.strokeStyle = strong ? palette.colour("--accent") : palette.tint(colour, 0.7);
+      context.strokeStyle = strong ? palette.colour("--accent") : palette.line(colour, 0.7);
       context.stroke();
       context.beginPath();
       context.moveTo(left + width, y + TAG_HEIGHT / 2 - 1);

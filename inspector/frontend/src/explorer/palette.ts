@@ -33,6 +33,11 @@ export class Palette {
     return found;
   }
 
+  /** A colour for outlines: thinned with the background, and the text's own where colours are forced. */
+  line(name: string, strength: number): string {
+    return this.forced ? this.colour("--text") : this.tint(name, strength);
+  }
+
   /** A variable's colour, thinned with the background; forced colours are left to themselves. */
   tint(name: string, strength: number): string {
     const key = `${name} ${strength}`;

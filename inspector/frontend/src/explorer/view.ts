@@ -269,7 +269,7 @@ export class GraphCanvas {
       clearTimeout(waiting);
       waiting = setTimeout(() => undefined);
       this.timing.layout_ms = performance.now() - start;
-      this.say(this.state.graph.count === 0 ? "This graph has no nodes." : this.state.graph.problem);
+      this.say(this.state.graph.problem ?? (this.state.graph.count === 0 ? "This graph has no nodes." : null));
     };
     this.layouter ??= this.newLayouter();
     this.layouter.layout(
