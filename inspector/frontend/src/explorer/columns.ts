@@ -64,7 +64,7 @@ function onePlacement(proper: Proper, conflicts: Uint8Array, upwards: boolean, m
 
 /** Joins items of neighbouring ranks to blocks that stand in line. */
 function aligned(proper: Proper, conflicts: Uint8Array, upwards: boolean, mirrored: boolean): { root: Uint32Array; shift: Float64Array } {
-  const { layers, place, items } = proper;
+  const { layers, place, items, boxes } = proper;
   const { offsets, items: segments } = upwards ? proper.above : proper.below;
   const other = upwards ? proper.segmentUpper : proper.segmentLower;
   const otherAt = upwards ? proper.upperLine : proper.lowerLine;
@@ -81,9 +81,7 @@ function aligned(proper: Proper, conflicts: Uint8Array, upwards: boolean, mirror
       const item = layer[mirrored ? layer.length - 1 - index : index] as number;
       const joined = segments.slice(offsets[item], offsets[item + 1]).sort((a, b) => where(other[a] as number) - where(other[b] as number));
       if (joined.length === 0) continue;
-      const low = (joined.length - 1) >> 1;
-      for (const middle of joined.length % 2 ? [low] : [low, low + 1]) {
-        const segment = joined[middle] as number;
+      for (const segment of candidates(joined, (segment) => item < boxes && (other[segment] as number) < boxes)) {
         const neighbour = other[segment] as number;
         if (conflicts[segment] || taken[neighbour] || where(neighbour) <= last) continue;
         taken[neighbour] = 1;
@@ -95,6 +93,15 @@ function aligned(proper: Proper, conflicts: Uint8Array, upwards: boolean, mirror
     }
   }
   return { root, shift };
+}
+
+/** What an item may stand in line with: the middle one of its segments; the only one that joins two boxes before that, so that a
+ * chain of boxes stays straight where values leave it at each step. */
+function candidates(joined: Uint32Array, plain: (segment: number) => boolean): number[] {
+  const low = (joined.length - 1) >> 1;
+  const middle = [joined[low] as number, ...(joined.length % 2 ? [] : [joined[low + 1] as number])];
+  const direct = joined.filter(plain);
+  return direct.length === 1 ? [direct[0] as number, ...middle] : middle;
 }
 
 /** By block: where it stands, as far left as its neighbours let it, then drawn to the right towards them. */
