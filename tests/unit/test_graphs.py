@@ -108,7 +108,7 @@ def test_exact_modules_reach_later_stages() -> None:
 
 
 def test_kernels_are_joined_by_direction() -> None:
-    """A node of a post-grad graph has the kernels of its own pass, a Dynamo node those that provenance leads to."""
+    """A lowered node has the kernels of its own pass at every stage of it, a Dynamo node those that provenance leads to."""
     mapping = '{"cppCodeToPost": {"triton_a:1": ["sin"]}, "preToPost": {"sin": ["sin"]}}'
     rows, lost = narrated.build(
         graphs,
@@ -128,7 +128,7 @@ def test_kernels_are_joined_by_direction() -> None:
     ]
     assert found == [
         ("dynamo", None, ("triton_a",)),
-        ("forward", "forward", ()),
+        ("forward", "forward", ("triton_a",)),
         ("post_grad", "forward", ("triton_a",)),
         ("post_grad", "backward", ("triton_b",)),
     ]

@@ -73,6 +73,15 @@ def test_a_pinned_symbol_goes_from_its_input_to_the_line_that_pinned_it() -> Non
     assert roles(tables) == [("l_x_", "enters"), ("y", "carries"), ("z", "pinned")]
 
 
+def test_a_number_that_is_an_input_goes_in_as_one() -> None:
+    """Torch hands a float over as a tensor; its symbol stands on what reads it."""
+    text = TEXT.replace("L_w_: ", 'L_self_scale: "f64[]", L_w_: ').replace(
+        "        l_w_ = L_w_", '        l_w_ = L_w_\n        item: "Sym(zf6)" = L_self_scale.item()'
+    )
+    scale = Symbol("0/0", "zf6", ("L['self'].scale",), None, None, "backed", None)
+    assert roles(recorded(text, symbols=[scale]), "zf6") == [("L_self_scale", "enters"), ("item", "computes")]
+
+
 def test_a_symbol_that_no_node_holds_goes_nowhere() -> None:
     """Nothing is made up for it."""
     assert roles(recorded(), "s1") == []

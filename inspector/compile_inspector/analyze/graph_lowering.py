@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from compile_inspector.analyze.graph_align import align, paired_by
 from compile_inspector.analyze.op_families import family_of
@@ -112,8 +112,8 @@ def _split(
 ) -> Iterator[tuple[int, int]]:
     """Divides the lowered nodes of one line among the operations of that line.
 
-    Those of one family correspond, as far as the order allows; what lies between two of them became of what lies between those in the
-    program; what is left belongs to the operation next to it.
+    Those of one family correspond, as far as the order allows. Of the rest, what lies in a module of its own belongs to that module's
+    operation next to it; else what lies between two of them became of what lies between those in the program, or belongs to the next one.
 
     Args:
         program: Dynamo's graph.
@@ -121,39 +121,38 @@ def _split(
         high: Places of the line's nodes in the first.
         low: In the second, in the order in which the program computes.
     """
-    mine = {index: family_of(program[index].target) for index in high}
-    theirs = {index: family_of(lowered[index].target) for index in low}
-    known = _same(program, lowered, high, low, mine, theirs)
+    known = _same(program, lowered, high, low)
     places = {index: place for place, index in enumerate(high)}
-    met = set(known.values())
+    owned: dict[str | None, list[int]] = {}
+    for place, index in enumerate(high):
+        owned.setdefault(program[index].module_path, []).append(place)
+    met = {places[one] for one in known.values()}
     before, waiting = -1, list[int]()
-    for index in low:
-        if index not in known:
-            waiting.append(index)
+    for index in (*low, None):
+        if index is not None and index not in known:
+            own = owned.get(lowered[index].module_path, []) if len(owned) > 1 else []
+            if own:
+                yield high[min(own, key=lambda place: (place <= before, abs(place - before)))], index
+            else:
+                waiting.append(index)
             continue
-        place = places[known[index]]
-        yield from _between(high, met, waiting, before, place)
+        place = len(high) if index is None else places[known[index]]
+        yield from ((high[free], other) for free, other in _between(len(high), met, waiting, before, place))
         waiting = []
-        before = max(before, place)
-        yield high[place], index
-    yield from _between(high, met, waiting, before, len(high))
+        before = max(before, min(place, len(high) - 1))
+        if index is not None:
+            yield known[index], index
 
 
-def _same(
-    program: Nodes,
-    lowered: Nodes,
-    high: Sequence[int],
-    low: Sequence[int],
-    mine: Mapping[int, str],
-    theirs: Mapping[int, str],
-) -> dict[int, int]:
+def _same(program: Nodes, lowered: Nodes, high: Sequence[int], low: Sequence[int]) -> dict[int, int]:
     """By lowered node: the operation of its own family; in order first, then whatever is left of the family."""
-    shaped = (
-        {index: (mine[index], program[index].shape) for index in high},
-        {index: (theirs[index], lowered[index].shape) for index in low},
-    )
-    pairs = align(high, low, [shaped, (mine, theirs)])
+    levels = [
+        ({index: key(program[index]) for index in high}, {index: key(lowered[index]) for index in low})
+        for key in _LEVELS
+    ]
+    pairs = align(high, low, levels)
     done, met = {one for one, _ in pairs}, {other for _, other in pairs}
+    mine, theirs = levels[-1]
     pairs += paired_by(
         [index for index in high if index not in done],
         [index for index in low if index not in met],
@@ -163,12 +162,20 @@ def _same(
     return {other: one for one, other in pairs}
 
 
+_LEVELS: tuple[Callable[[GraphNode], Hashable], ...] = (
+    lambda node: (family_of(node.target), node.shape, node.module_path),
+    lambda node: (family_of(node.target), node.shape),
+    lambda node: (family_of(node.target), node.module_path),
+    lambda node: family_of(node.target),
+)
+
+
 def _between(
-    high: Sequence[int], met: set[int], waiting: Sequence[int], before: int, after: int
+    count: int, met: set[int], waiting: Sequence[int], before: int, after: int
 ) -> Iterator[tuple[int, int]]:
     """Nodes without a family of their own, among the operations between two places."""
-    free = [index for index in high[before + 1 : after] if index not in met] if before < after else []
+    free = [place for place in range(before + 1, after) if place not in met]
     if not free:
-        free = [high[after] if after < len(high) else high[before]]
+        free = [after if after < count else before]
     for turn, index in enumerate(waiting):
         yield free[turn * len(free) // len(waiting)], index

@@ -17,7 +17,7 @@ from compile_inspector.model.symbols import Dim, Specialization, Symbol, Verdict
 
 Role = Literal["enters", "carries", "computes", "pinned", "guarded"]
 
-_SYMBOL = re.compile(r"(?<![\w.])z?[su]f?\d+(?!\w)")
+_SYMBOL = re.compile(r"(?<![\w.])(?:[su]|zu?f)\d+(?!\w)")
 _PLAIN = re.compile(r"[^A-Za-z0-9]+")
 _STRENGTH: tuple[Verdict, ...] = (
     "specialized", "unbacked", "zero-one", "duck-shared", "marked", "dynamic", "static",
@@ -98,6 +98,7 @@ def symbol_flow(observed: Observed, graph: Graph, symbol: str) -> Flow:
     guards = _guards(observed, graph.compile_id, symbol, sources)
     lines = {_line(row.location) for _, row in guards} - {None}
     held = {index for index, node in enumerate(graph.nodes) if symbol in symbols_in(node)}
+    held.update(_inputs(graph.nodes, [source for source in sources if size_of(source) is None]))
     pinned = None if pin is None else _line(pin.location)
     if pinned is not None and not any(graph.nodes[index].op != "placeholder" for index in held):
         held |= _way(graph.nodes, _inputs(graph.nodes, sources), pinned)
@@ -138,8 +139,8 @@ def _guards(
 
 
 def _inputs(nodes: Sequence[GraphNode], sources: Iterable[str]) -> list[int]:
-    """The inputs that sizes are of, by the names that Dynamo gives them."""
-    names = {_plain(size[0]) for source in sources if (size := size_of(source)) is not None}
+    """The inputs that sizes are of, or numbers are, by the names that Dynamo gives them."""
+    names = {_plain((size_of(source) or (source,))[0]) for source in sources}
     return [
         index for index, node in enumerate(nodes) if node.op == "placeholder" and _plain(node.target) in names
     ]

@@ -32,7 +32,7 @@ _LEVEL = 1
 _OPS = {"placeholder": 0, "get_attr": 1, "call_function": 2, "call_method": 3, "call_module": 4, "output": 5}
 _KINDS = {"root": 0, "module": 1, "body": 2, "run": 3}
 _TYPES = {"B": "u8", "I": "u32", "i": "i32", "d": "f64"}
-_SYMBOL = re.compile(r"(?<![\w.])z?[su]f?\d+(?!\w)")
+_SYMBOL = re.compile(r"(?<![\w.])(?:[su]|zu?f)\d+(?!\w)")
 _PLAIN = re.compile(r"[^A-Za-z0-9]+")
 _OF_SIZE = re.compile(r"\.(?:size|stride|storage_offset)\(")
 

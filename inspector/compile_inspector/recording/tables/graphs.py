@@ -78,11 +78,7 @@ def _of(
             name,
             record.payload,
             _origins(trace, places, compile_) if stage == "dynamo" else (),
-            by_direction.get(direction, ())
-            if stage == "post_grad"
-            else by_origin
-            if stage == "dynamo"
-            else (),
+            _kernels_at(stage, by_direction.get(direction, ()), by_origin),
             direction,
             cells,
             ancestor,
@@ -91,6 +87,13 @@ def _of(
         if stage == "dynamo":
             ancestor = Ancestor(graph)
         yield graph
+
+
+def _kernels_at(stage: Stage, lowered: KernelsOf, before: KernelsOf) -> KernelsOf:
+    """Kernels by node at a stage; passes keep the names that the graph of their level came with, but for the joint graph's."""
+    if stage in ("dynamo", "pre_grad"):
+        return before
+    return () if stage == "joint" else lowered
 
 
 def _pieces_of(stage: Stage, pieces: Sequence[Partition]) -> PartitionOf:
