@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import zlib
 
@@ -116,3 +117,18 @@ def test_the_plain_view_stands_in_for_the_widget() -> None:
     assert 'class="ci-static"' in bundle["text/html"]
     assert "<script" not in bundle["text/html"]
     assert bundle == mimebundle(sample_tables())
+
+
+def test_a_layout_that_is_asked_for_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From another thread, with the key; without a dot, that there is none; a closed widget answers nothing."""
+    monkeypatch.setattr("compile_inspector.views.dot_layout.dot_binary", lambda: None)
+    widget = SessionWidget(make_tables())
+    sent: queue.Queue[dict[str, object]] = queue.Queue()
+    monkeypatch.setattr(widget, "send", lambda content, buffers=None: sent.put(content))
+    widget._handle_custom_msg({"type": "layout", "key": "k", "generation": 1, "boxes": [[9, 9]]}, [])
+    found = sent.get(timeout=20)
+    assert (found["type"], found["key"], found["generation"]) == ("layout", "k", 1)
+    assert "no dot was found" in str(found["problem"])
+    widget.close()
+    widget._handle_custom_msg({"type": "layout", "key": "k", "boxes": [[9, 9]]}, [])
+    assert sent.empty()

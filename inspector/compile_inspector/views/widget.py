@@ -13,6 +13,7 @@ import traitlets
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.answers import answer
 from compile_inspector.views.bundles import bundle
+from compile_inspector.views.dot_layout import DotLayouts
 from compile_inspector.views.summary import rows_of
 from compile_inspector.views.why_parts import Whys
 from compile_inspector.views.wire import ROW_LIMIT, WirePart, pack, to_wire
@@ -39,12 +40,14 @@ class SessionWidget(anywidget.AnyWidget):
         self._tables = tables
         self._whys = Whys(tables)
         self._lock = threading.Lock()
+        self._layouts = DotLayouts(self._answer)
         self.on_msg(self._asked)  # pyright: ignore[reportUnknownMemberType]
 
     def _asked(self, _widget: object, content: object, _buffers: object) -> None:
         """Answers one request, on whatever thread the kernel reads messages."""
         key = _requested(content)
         if key is None:
+            self._layouts.handle(content)
             return
         with self._lock:
             try:
@@ -52,6 +55,16 @@ class SessionWidget(anywidget.AnyWidget):
             except Exception as error:  # noqa: BLE001 - the reader must learn of it, and the kernel must live
                 found = pack(WirePart(key, problem=f"{type(error).__name__}: {error}"))
             self.send({"type": "part", "key": key}, [found])  # pyright: ignore[reportUnknownMemberType]
+
+    def _answer(self, message: dict[str, Any]) -> None:
+        """Sends a layout, from the thread that made it."""
+        with self._lock:
+            self.send(message)  # pyright: ignore[reportUnknownMemberType]
+
+    def close(self) -> None:
+        """Takes it off the page, and ends the layouts that are being made for it."""
+        self._layouts.close()
+        super().close()
 
     def __repr__(self) -> str:
         compiles, recompiles = rows_of(self._tables, "compiles"), rows_of(self._tables, "recompiles")
