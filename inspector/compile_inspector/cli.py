@@ -1,4 +1,4 @@
-"""The command ``compile-inspector``: record a demonstration, or show a trace log."""
+"""The command ``compile-inspector``: record a demonstration, show a trace log, or look after the decorator's cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from compile_inspector import __version__
+from compile_inspector import __version__, cache_commands
 from compile_inspector.errors import InspectorError
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--table", metavar="NAME", help="print one table: compiles, guards, recompiles, …")
     show.add_argument("--json", action="store_true", help="print JSON instead of text")
     show.set_defaults(run=_show)
+    cache_commands.add(commands)
     return parser
 
 

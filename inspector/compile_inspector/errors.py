@@ -16,7 +16,8 @@ InspectorError
     ├── NotDecoratable        a class or object cannot be decorated or built so (also a TypeError)
     ├── CaptureError          CUDA graphs cannot be captured as asked: nothing compiled yet, or within another capture
     ├── GuardViolation        a call that a dropped guard does not admit, under "raise" (also a RuntimeError)
-    └── NotLoaded             nothing kept could be loaded, and force_aot_load asks for an error (also a RuntimeError)
+    ├── NotLoaded             nothing kept could be loaded, and force_aot_load asks for an error (also a RuntimeError)
+    └── NotKept               a compiled program was to be written and could not be (also a RuntimeError)
 """
 
 from __future__ import annotations
@@ -88,3 +89,7 @@ class GuardViolation(EngineError, RuntimeError):  # noqa: N818
 
 class NotLoaded(EngineError, RuntimeError):  # noqa: N818
     """No kept artifact could be loaded, under ``force_aot_load``; the message says why."""
+
+
+class NotKept(EngineError, RuntimeError):  # noqa: N818
+    """A compiled program could not be kept on disk; the message says why."""

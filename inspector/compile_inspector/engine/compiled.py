@@ -16,6 +16,7 @@ import time
 import types
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -27,7 +28,7 @@ from compile_inspector.engine.artifacts import graphs, keeping, manifest
 from compile_inspector.engine.config import CompilationMode, DynamicShapesConfig, DynamicShapesType
 from compile_inspector.engine.reuse import Reusing
 from compile_inspector.engine.wrapping import Wrapper, base_of, forwarding, self_in
-from compile_inspector.errors import GuardViolation, InvalidConfig
+from compile_inspector.errors import GuardViolation, InvalidConfig, NotKept
 from compile_inspector.torch_seams import direct, trace
 
 _log = logging.getLogger(__name__)
@@ -322,6 +323,36 @@ class Program:
         self.entries = (entry, *self.entries)
         self._prefer(entry)
         return entry
+
+    def aot_compile(
+        self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> keeping.AotCompiled:
+        """Compiles or loads for a call, and makes it; what was compiled.
+
+        Raises:
+            NotKept: It could not be kept.
+        """
+        if self.do_not_compile or not keeping.possible(self.config):
+            msg = f"aot_compile is not supported by the current configuration of {self._name}: its backend or mode compiles nothing that could be kept"
+            raise NotKept(msg)
+        if self.keeping is None:
+            self.keeping = keeping.Keeping(self, always=keeping.asked_for(self.config))
+        before = self.aot_compiled_fn
+        self.call(instance, args, kwargs)
+        if self.aot_compiled_fn is None or (self.aot_compiled_fn is before and self.keeping.unkept):
+            raise NotKept(self.keeping.unkept or f"{self._name} was compiled before it was to be kept")
+        return self.aot_compiled_fn
+
+    def save_aot_compiled_function(self) -> Path:
+        """Writes what was compiled; its path.
+
+        Raises:
+            NotKept: Nothing was, or it cannot be written.
+        """
+        if self.keeping is None or self.aot_compiled_fn is None:
+            msg = f"{self._name} has nothing to keep: aot_compile it first"
+            raise NotKept(msg)
+        return self.keeping.save()
 
     def _run_loaded(self, run: Callable[..., Any], instance: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Runs a loaded entry; where it holds nothing for the call's size, another is compiled."""

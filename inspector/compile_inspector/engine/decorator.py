@@ -131,7 +131,7 @@ def _decorate(cls: Any, given: dict[str, Any]) -> Any:
     _wrap_init(cls)
     if not any("__call__" in one.__dict__ for one in cls.__mro__):
         cls.__call__ = _call
-    for name, made in _properties().items():
+    for name, made in {**_properties(), **_methods()}.items():
         if not hasattr(cls, name):
             setattr(cls, name, made)
     for subclass in _below(cls):
@@ -301,6 +301,34 @@ def _classes(annotation: Any, init: Callable[..., Any]) -> tuple[type, ...]:
     except TypeError:
         return ()
     return {float: (float, int), complex: (complex, float, int)}.get(annotation, (annotation,))
+
+
+def _program(instance: Any) -> Program:
+    found = programs.get(instance) or _establish(instance, None, "")
+    assert found is not None
+    return found
+
+
+def _methods() -> dict[str, Callable[..., Any]]:
+    def aot_compile(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """Compiles for such a call, or loads what was kept for one, and makes it once; gives what was compiled, to be called with the module first.
+
+        It is written by `save_aot_compiled_function`, and at once under ``use_aot_compile``.
+
+        Raises:
+            NotKept: What this module's configuration compiles could not be kept.
+        """
+        return _program(self).aot_compile(self, args, kwargs)
+
+    def save_aot_compiled_function(self: Any) -> Any:
+        """Writes what `aot_compile` compiled; the path. What was loaded from there is not written again.
+
+        Raises:
+            NotKept: Nothing was compiled that could be kept, or it could not be written.
+        """
+        return _program(self).save_aot_compiled_function()
+
+    return {"aot_compile": aot_compile, "save_aot_compiled_function": save_aot_compiled_function}
 
 
 def _properties() -> dict[str, property]:

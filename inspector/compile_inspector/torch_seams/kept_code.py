@@ -45,10 +45,16 @@ def probe() -> Capability:
     return probe_names(USES)
 
 
+def keeps(backend: str) -> bool:
+    """Whether this torch can keep what one of its backends makes: of aot_eager, from 2.12 on."""
+    return backend == "inductor" or hasattr(lookup("torch._dynamo.backends.debugging:"), "AOTEagerOutputCode")
+
+
 @contextmanager
-def keepable() -> Generator[None]:
-    """Settings under which what is compiled can be kept: forward and backward are compiled at once, and bundled."""
-    with lookup("torch._functorch.config:").patch(dict.fromkeys(_SETTINGS, True)):
+def keepable(backend: str) -> Generator[None]:
+    """Settings under which what a backend compiles can be kept: forward and backward are compiled at once, and bundled."""
+    settings = _SETTINGS if keeps(backend) else ()
+    with lookup("torch._functorch.config:").patch(dict.fromkeys(settings, True)):
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compile_inspector.analyze.findings.cache_miss import cache_miss
 from compile_inspector.analyze.findings.changes import changes
 from compile_inspector.analyze.findings.constraint_violation import constraint_violation
 from compile_inspector.analyze.findings.cudagraph import cudagraph
@@ -43,5 +44,6 @@ def judge(tables: Tables) -> Judgement:
         *guard_cost(observed),
         *guard_dropped(observed),
         *cudagraph(observed),
+        *cache_miss(observed),
     )
     return Judgement(ranked(found), unjudged(observed), observed.losses())

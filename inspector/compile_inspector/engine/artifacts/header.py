@@ -84,6 +84,7 @@ class Header(msgspec.Struct, frozen=True):
         functions: See `FunctionPrint`.
         values: See `ValuePrint`.
         guards: A hash of what its guards say.
+        builtins: The name that its code has for Python's builtins; None where it has none.
         backend: What compiled it.
         created_s: When, seconds since the epoch.
         compile_ns: How long the call that compiled it took.
@@ -97,6 +98,7 @@ class Header(msgspec.Struct, frozen=True):
     functions: tuple[FunctionPrint, ...]
     values: tuple[ValuePrint, ...]
     guards: str
+    builtins: str | None
     backend: str
     created_s: float
     compile_ns: int

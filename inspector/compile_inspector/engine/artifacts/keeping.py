@@ -21,7 +21,7 @@ from compile_inspector.engine.artifacts import envelope, key, loading, manifest,
 from compile_inspector.engine.artifacts.header import Component, Difference, Header, differences, key_of
 from compile_inspector.engine.config import CompilationMode, artifact_folder
 from compile_inspector.engine.counters import compilation_counter
-from compile_inspector.errors import NotLoaded
+from compile_inspector.errors import NotKept, NotLoaded
 from compile_inspector.torch_seams import direct, kept_code, kept_guards
 
 _log = logging.getLogger(__name__)
@@ -88,11 +88,13 @@ class Keeping:
 
     Attributes:
         lookups: What happened, in order.
+        unkept: Why what was compiled last is not kept; None where it is.
     """
 
     def __init__(self, program: Any, *, always: bool = True) -> None:
         self._program, self._always = program, always
         self.lookups: list[tuple[str, Lookup, Any]] = []
+        self.unkept: str | None = None
         self._components: tuple[Component, ...] = ()
         self._recipes: Callable[[Any], kept_guards.Recipe] | None = None
         self._traced: list[manifest.Traced] = []
@@ -109,6 +111,9 @@ class Keeping:
         """
         self._components = ()
         try:
+            self._components = key.components(self._program, call.instance, call.arguments)
+            if self._is_disabled():
+                return None
             found = self._load(call)
         except (store.Refused, secret.NoSecret) as error:
             found = self._note("bypass", reason=str(error))
@@ -122,7 +127,6 @@ class Keeping:
         return None
 
     def _load(self, call: Call) -> direct.Entry | Lookup:
-        self._components = key.components(self._program, call.instance, call.arguments)
         folder = self._store()
         group = self._group(folder)
         nearest: tuple[Difference, ...] | None = None
@@ -176,7 +180,8 @@ class Keeping:
     def compiling(self) -> Generator[None]:
         """What is compiled in this block can be kept; `keep` does so."""
         self._traced.clear()
-        with kept_code.keepable(), kept_guards.capturing() as recipes:
+        backend = getattr(self._program.config, "backend", "") or "inductor"
+        with kept_code.keepable(backend), kept_guards.capturing() as recipes:
             self._recipes = recipes
             try:
                 yield
@@ -186,8 +191,11 @@ class Keeping:
     def keep(self, entry: direct.Entry, instance: Any, seconds: float) -> None:
         """Keeps what was just compiled, within the block of `compiling`."""
         compilation_counter.add("num_aot_compiles")
+        self.unkept = None
         try:
-            assert self._recipes is not None
+            if not self._components or self._recipes is None:
+                msg = "it has no key"
+                raise kept_guards.Unkeepable(msg)
             recipe = self._recipes(entry.guards)
             made = saving.made(entry, recipe, self._traced, self._program, instance)
             header = saving.header(made, self._program, self._components, int(seconds * 1e9), time.time())
@@ -203,19 +211,30 @@ class Keeping:
             self._unkept(f"{type(error).__name__}: {error}", entry.compile_id)
 
     def _unkept(self, why: str, compile_id: Any) -> None:
-        _log.warning("%s is not kept: %s", self._program.name, why)
+        self.unkept = f"{self._program.name} is not kept: {why}"
+        _log.warning("%s", self.unkept)
         self._note("bypass", reason=f"not kept: {why}", compile_id=compile_id)
 
     def save(self) -> Path:
         """Writes what was compiled and not yet written.
 
         Raises:
-            store.Refused, secret.NoSecret: It could not be written.
+            NotKept: It could not be written.
         """
         found = self._program.aot_compiled_fn
-        return found.path or self._write(found)
+        try:
+            return found.path or self._write(found)
+        except (store.Refused, secret.NoSecret) as error:
+            msg = f"{self._program.name} could not be written: {error}"
+            raise NotKept(msg) from error
+
+    def _is_disabled(self) -> bool:
+        return bool(getattr(self._program.config, "disable_compile_cache", False))
 
     def _write(self, found: AotCompiled) -> Path:
+        if self._is_disabled():
+            msg = "disable_compile_cache is set"
+            raise store.Refused(msg)
         folder = self._store()
         assert found.payload is not None
         path = folder.write(self._group(folder), found.header, found.payload)

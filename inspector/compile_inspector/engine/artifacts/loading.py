@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
-import pickle
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,7 +64,7 @@ def entry(
     Raises:
         Changed: It was made for something else.
     """
-    held: saving.Payload = pickle.loads(payload)
+    held = saving.unpickled(_renamed(header, payload), instance)
     function = program.function()
     scope = kept_guards.Scope(f_locals, function.__globals__)
     names = _install(held, scope.f_globals)
@@ -83,6 +83,15 @@ def entry(
     return made
 
 
+def _renamed(header: Header, payload: bytes) -> bytes:
+    """The payload, with a name of its own for Python's builtins: that of the compile may still be in use, and is torch's to take away."""
+    name = header.builtins
+    if name is not None:
+        own = (name[: len(name) // 3] + uuid.uuid4().hex * 4)[: len(name)]
+        payload = payload.replace(name.encode(), own.encode())
+    return payload
+
+
 def _install(held: saving.Payload, scope: dict[str, Any]) -> tuple[str, ...]:
     """Gives the globals the names that guards and code read; those to be taken away again with the entry."""
     for alias, name in held.imports.items():
@@ -96,7 +105,10 @@ def _install(held: saving.Payload, scope: dict[str, Any]) -> tuple[str, ...]:
 def _compare(
     header: Header, held: saving.Payload, function: Any, scope: kept_guards.Scope, finder: manifest.Finder
 ) -> None:
-    live = list(kept_guards.values(held.state, function.__code__, scope))
+    live = [
+        (saving.plain(source, held.builtins), kind, value)
+        for source, kind, value in kept_guards.values(held.state, function.__code__, scope)
+    ]
     kept = [one for one in header.values if one.kind != saving.OPERATOR]
     differs = [*manifest.changed_values(kept, live)]
     at_guards = [one for one in header.functions if one.at.startswith("guard:")]

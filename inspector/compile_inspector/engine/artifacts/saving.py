@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Iterable
 from typing import Any, NamedTuple
+
+import torch
 
 from compile_inspector.engine.artifacts import fingerprints, graphs, key, manifest
 from compile_inspector.engine.artifacts.header import (
@@ -15,6 +18,7 @@ from compile_inspector.engine.artifacts.header import (
     digest,
     key_of,
 )
+from compile_inspector.engine.wrapping import base_of
 from compile_inspector.torch_seams import custom_operators, direct, kept_code
 from compile_inspector.torch_seams.kept_guards import Recipe, Unkeepable
 
@@ -48,6 +52,7 @@ class Made(NamedTuple):
     functions: tuple[FunctionPrint, ...]
     values: tuple[ValuePrint, ...]
     guards: str
+    builtins: str | None
     graphs: int
 
 
@@ -60,9 +65,10 @@ def made(
         Unkeepable: It cannot be, and why.
     """
     _check(entry, recipe, program)
-    live = {source: value for source, _, value in recipe.values}
+    guarded = [(plain(source, recipe.builtins), kind, value) for source, kind, value in recipe.values]
+    live = {source: value for source, _, value in guarded}
     functions = manifest.functions(manifest.of_users(traced), program.finder(instance), live)
-    values = (*manifest.values(recipe.values), *_called(recipe))
+    values = (*manifest.values(guarded), *_called(recipe))
     kept = {name: graphs.code_of(graph) for name, graph in entry.graphs.items()}
     payload = Payload(
         recipe.state,
@@ -73,7 +79,54 @@ def made(
         kept,
     )
     count = sum(len(one.codes) for one in kept.values())
-    return Made(pickle.dumps(payload), functions, values, digest(*recipe.texts), count)
+    texts = (plain(text, recipe.builtins) for text in recipe.texts)
+    return Made(pickled(payload, instance), functions, values, digest(*texts), recipe.builtins, count)
+
+
+class _Pickler(pickle.Pickler):
+    """Names a class that is local to a function by the module of the instance whose class it is."""
+
+    def __init__(self, file: io.BytesIO, classes: dict[type, str]) -> None:
+        super().__init__(file)
+        self._classes = classes
+
+    def persistent_id(self, obj: Any) -> str | None:
+        """The path of a module of this class; None for everything else."""
+        return self._classes.get(obj) if isinstance(obj, type) else None
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, instance: Any) -> None:
+        super().__init__(file)
+        self._instance = instance
+
+    def persistent_load(self, pid: str) -> type:
+        return base_of(self._instance.get_submodule(pid))
+
+
+def pickled(payload: Payload, instance: Any) -> bytes:
+    """A payload as bytes.
+
+    Raises:
+        pickle.PicklingError, AttributeError, TypeError: It holds what cannot be pickled.
+    """
+    named = instance.named_modules() if isinstance(instance, torch.nn.Module) else ()
+    classes = {base_of(one): path for path, one in named if "<locals>" in type(one).__qualname__}
+    if not classes:
+        return pickle.dumps(payload)
+    file = io.BytesIO()
+    _Pickler(file, classes).dump(payload)
+    return file.getvalue()
+
+
+def unpickled(payload: bytes, instance: Any) -> Payload:
+    """A payload whose seal has been checked."""
+    return _Unpickler(io.BytesIO(payload), instance).load()
+
+
+def plain(text: str, builtins: str | None) -> str:
+    """A text without the name that one compile had for Python's builtins."""
+    return text if builtins is None else text.replace(builtins, "__builtins__")
 
 
 def header(
@@ -88,6 +141,7 @@ def header(
         functions=made.functions,
         values=made.values,
         guards=made.guards,
+        builtins=made.builtins,
         backend=getattr(program.config, "backend", "") or "inductor",
         created_s=created_s,
         compile_ns=compile_ns,
