@@ -27,6 +27,7 @@ USES = (
     "torch._functorch.config:force_autograd_cache",
     "torch._functorch.config:force_non_lazy_backward_lowering",
     "torch._functorch.config:enable_autograd_cache",
+    "torch._dynamo.backends.debugging:aot_eager",
     "torch._inductor.config:cpp.vec_isa_ok",
     "torch._inductor.cpu_vec_isa:valid_vec_isa_list",
     "torch._dynamo.utils:get_metrics_context",
