@@ -2,7 +2,7 @@
 
 import { Table } from "./data.ts";
 import { decodeGraph, type GraphModel } from "./explorer/model.ts";
-import type { Correspondence, Difference, DifferenceKind, GraphSource } from "./explorer/state.ts";
+import type { Correspondence, Difference, DifferenceKind, GraphSource, SymbolRole } from "./explorer/state.ts";
 import type { Parts } from "./host.ts";
 
 const KEPT = 6;
@@ -34,12 +34,31 @@ export function graphSource(parts: Parts): GraphSource {
       if (!part.pairs || !part.table) throw new Error(part.problem ?? "What changed is not known.");
       return { pairs: Uint32Array.from(part.pairs), differences: differences(new Table(part.table)) };
     },
+    flow: async (row, symbol) => {
+      const part = await parts.get(`symbol:${row}:${symbol}`);
+      if (!part.table) throw new Error(part.problem ?? "The way of this symbol is not known.");
+      return { symbol, roles: byNode(new Table(part.table), "role") as Map<number, SymbolRole>, told: part.text };
+    },
+    verdicts: async (row) => {
+      const part = await parts.get(`verdicts:${row}`);
+      if (!part.table) throw new Error(part.problem ?? "No verdict is known.");
+      return byNode(new Table(part.table), "verdict");
+    },
   };
 }
 
 /** Pairs with their sides changed over: a page holds them one way round. */
 function turned(pairs: Uint32Array): Uint32Array {
   return pairs.map((_, at) => pairs[at ^ 1] as number);
+}
+
+function byNode(table: Table, key: string): Map<number, string> {
+  const words = new Map<number, string>();
+  for (let row = 0; row < table.count; row += 1) {
+    const node = table.column("node")?.value(row);
+    if (typeof node === "number") words.set(node, table.text(key, row));
+  }
+  return words;
 }
 
 function differences(table: Table): Difference[] {

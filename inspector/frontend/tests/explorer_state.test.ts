@@ -162,10 +162,38 @@ test("every overlay has a category or a reason, and no node lies outside of its 
   }
 });
 
+test("what the recording tells of a symbol and of dimensions colours the graph once it comes, and another graph does without", async () => {
+  const [first, second] = [model(llama(2)), model(llama(2))];
+  const [node, other] = [first.nodeOf("sdpa_0") as number, first.nodeOf("logits") as number];
+  const made = new ExplorerState(0, first, {
+    ...source([first, second]),
+    flow: (_, symbol) => Promise.resolve({ symbol, roles: new Map([[node, "pinned"]]), told: "s77 became 8." }),
+    verdicts: () => Promise.resolve(new Map([[other, "specialized"]])),
+  });
+  const key = (at: number): string | undefined => {
+    const { categories, of } = paintingOf(made.graph, made.overlay, made.compare, made.told);
+    return categories[of[at] as number]?.key;
+  };
+  made.setOverlay("symbol", "s77");
+  assert.equal(key(node), "carries");
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.equal(key(node), "pinned");
+  assert.equal(paintingOf(made.graph, made.overlay, null, made.told).note, "s77 became 8.");
+  made.setOverlay("dims");
+  assert.equal(key(other), "dynamic");
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.deepEqual([key(other), key(node)], ["specialized", undefined]);
+  made.setOverlay("family");
+  await made.showStage(1);
+  assert.deepEqual(made.told, { flow: null, verdicts: null });
+});
+
 test("a symbol's overlay tells where it comes in from where it is held", () => {
   const { graph } = state(llama(2));
   const { categories, of } = paintingOf(graph, { kind: "symbol", argument: "s77" }, null);
-  assert.equal(categories[of[graph.nodeOf("tokens") as number] as number]?.key, "born");
-  assert.equal(categories[of[graph.nodeOf("sdpa_0") as number] as number]?.key, "holds");
+  assert.equal(categories[of[graph.nodeOf("tokens") as number] as number]?.key, "enters");
+  assert.equal(categories[of[graph.nodeOf("sdpa_0") as number] as number]?.key, "carries");
   assert.equal(of[graph.nodeOf("q_proj_t_0") as number], -1);
 });

@@ -50,7 +50,7 @@ export function explorer(row: number, graph: GraphModel, source: GraphSource, co
   menus.add("help", () => help());
   menus.add("save", () => saving(view, menus));
   const toolbar = bar(view, state, searchBox, menus, signal);
-  const legend = (): LegendData => paintingOf(state.graph, state.overlay, state.compare);
+  const legend = (): LegendData => paintingOf(state.graph, state.overlay, state.compare, state.told);
   const made = { element: frame({ state, context, canvas: stages, toolbar, legend, enlarge }), state, view };
   document.dispatchEvent(new CustomEvent(MADE, { detail: made }));
   return made;

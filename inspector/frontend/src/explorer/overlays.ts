@@ -4,7 +4,7 @@ import { FAMILIES, familiesOf } from "./families.ts";
 import { shortDtype } from "./labels.ts";
 import { size } from "./words.ts";
 import type { GraphModel } from "./model.ts";
-import type { Comparison, Overlay, OverlayKind } from "./state.ts";
+import type { Comparison, Overlay, OverlayKind, SymbolFlow, Told } from "./state.ts";
 
 /** One colour of an overlay. `colour` is the name of a variable of the style sheet; `sign` stands on the box besides it. */
 export interface Category {
@@ -43,7 +43,7 @@ const SERIES = 12;
 const KINDS_SHOWN = 400;
 
 /** What an overlay shows on a graph. */
-export function paintingOf(graph: GraphModel, overlay: Overlay, compare: Comparison | null): Painting {
+export function paintingOf(graph: GraphModel, overlay: Overlay, compare: Comparison | null, told: Told = { flow: null, verdicts: null }): Painting {
   const title = OVERLAYS.find(({ kind }) => kind === overlay.kind)?.title ?? overlay.kind;
   switch (overlay.kind) {
     case "family":
@@ -57,11 +57,11 @@ export function paintingOf(graph: GraphModel, overlay: Overlay, compare: Compari
     case "kernels":
       return kernels(graph, title, overlay.argument);
     case "symbol":
-      return symbols(graph, title, overlay.argument);
+      return symbols(graph, title, overlay.argument, told.flow);
     case "guards":
       return guards(graph, title);
     case "dims":
-      return dimensions(graph, title);
+      return dimensions(graph, title, told.verdicts);
     case "memory":
       return memory(graph, title);
     case "changed":
@@ -107,23 +107,27 @@ function kernels(graph: GraphModel, title: string, picked: string | null): Paint
   return fixed(graph, "kernels", title, kinds, of);
 }
 
-function symbols(graph: GraphModel, title: string, picked: string | null): Painting {
+function symbols(graph: GraphModel, title: string, picked: string | null, flow: SymbolFlow | null): Painting {
   if (graph.symbols.length === 0) return fixed(graph, "symbol", title, [], new Int16Array(graph.count).fill(-1), "No size of this graph is a symbol: all of them are constants.");
   if (picked !== null && graph.symbols.includes(picked)) {
     const symbol = graph.symbols.indexOf(picked);
     const kinds: Kind[] = [
-      { key: "born", label: `${picked} comes in`, sign: "▽", colour: "--series-2" },
-      { key: "holds", label: `${picked} in shape or stride`, sign: picked, colour: "--series-0" },
+      { key: "enters", label: `${picked} comes in`, sign: "▽", colour: "--series-2" },
+      { key: "carries", label: `${picked} in shape or stride`, sign: picked, colour: "--series-0" },
       { key: "computes", label: `computes with ${picked}`, sign: "=", colour: "--series-1" },
-      { key: "guarded", label: `${picked} is guarded here`, sign: "!", colour: "--series-8" },
+      { key: "guarded", label: `${picked} is guarded here`, sign: "!", colour: "--series-6" },
+      { key: "pinned", label: `${picked} became a constant here`, sign: "‼", colour: "--series-8" },
     ];
+    const roles = flow?.symbol === picked ? flow.roles : null;
     const of = Array.from({ length: graph.count }, (_, node) => {
+      const role = roles?.get(node);
+      if (role !== undefined) return kinds.findIndex(({ key }) => key === role);
       if (!graph.symbolsOf(node).includes(symbol)) return -1;
       if (graph.op[node] === 0) return 0;
       if (graph.guardsOf(node).length > 0) return 3;
       return graph.text("shape", node) === null ? 2 : 1;
     });
-    return fixed(graph, "symbol", `${title}: ${picked}`, kinds, of);
+    return { ...fixed(graph, "symbol", `${title}: ${picked}`, kinds, of), note: roles ? (flow?.told ?? null) : null };
   }
   const kinds: Kind[] = graph.symbols.slice(0, KINDS_SHOWN).map((symbol, at) => ({ key: symbol, label: symbol, sign: symbol, colour: `--series-${at % SERIES}` }));
   kinds.push({ key: "several", label: "several symbols", sign: "+", colour: "--dim" });
@@ -147,7 +151,23 @@ function guards(graph: GraphModel, title: string): Painting {
   return fixed(graph, "guards", title, kinds, of, "No guard names what a node of this graph stands for.");
 }
 
-function dimensions(graph: GraphModel, title: string): Painting {
+/** Verdicts in the order in which a reader should hear of them. */
+const VERDICTS: readonly (readonly [string, string, string])[] = [
+  ["specialized", "‼", "--series-8"],
+  ["unbacked", "u", "--series-1"],
+  ["zero-one", "01", "--series-6"],
+  ["duck-shared", "≡", "--series-5"],
+  ["marked", "m", "--series-3"],
+  ["dynamic", "s", "--series-2"],
+  ["static", "=", "--series-7"],
+];
+
+function dimensions(graph: GraphModel, title: string, verdicts: ReadonlyMap<number, string> | null): Painting {
+  if (verdicts !== null && verdicts.size > 0) {
+    const named = VERDICTS.map(([key, sign, colour]) => ({ key, label: key, sign, colour }));
+    const index = new Map(named.map(({ key }, at) => [key, at]));
+    return fixed(graph, "dims", title, named, Array.from({ length: graph.count }, (_, node) => index.get(verdicts.get(node) ?? "") ?? -1), "No node of this graph has a verdict.");
+  }
   const kinds: Kind[] = [
     { key: "static", label: "all sizes constant", sign: "=", colour: "--series-7" },
     { key: "dynamic", label: "a size is a symbol", sign: "s", colour: "--series-2" },

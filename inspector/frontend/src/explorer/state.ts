@@ -42,6 +42,25 @@ export interface Comparison {
   readonly mode: "side" | "over";
 }
 
+export type SymbolRole = "enters" | "carries" | "computes" | "pinned" | "guarded";
+
+/** The way of one symbol through a graph, as the recording tells it. */
+export interface SymbolFlow {
+  readonly symbol: string;
+  readonly roles: ReadonlyMap<number, SymbolRole>;
+  /** In a sentence: what it stands for, what guards or pins it. */
+  readonly told: string | null;
+}
+
+/** What the recording knows of the nodes of a graph besides the graph; null until it was asked for and came. */
+export interface Told {
+  readonly flow: SymbolFlow | null;
+  /** By node, what became of its dimensions: static, marked, specialized, … */
+  readonly verdicts: ReadonlyMap<number, string> | null;
+}
+
+const UNTOLD: Told = { flow: null, verdicts: null };
+
 /** Where graphs come from. Each promise is rejected with an Error whose message a reader can be shown. */
 export interface GraphSource {
   graph(row: number): Promise<GraphModel>;
@@ -49,6 +68,10 @@ export interface GraphSource {
   guards(graph: GraphModel, row: number): Promise<void>;
   correspondence(left: number, right: number): Promise<Correspondence>;
   differences(left: number, right: number): Promise<{ pairs: Uint32Array; differences: readonly Difference[] }>;
+  /** The way of a symbol through a graph; left out where only graphs are there. */
+  flow?(row: number, symbol: string): Promise<SymbolFlow>;
+  /** By node, what became of its dimensions. */
+  verdicts?(row: number): Promise<ReadonlyMap<number, string>>;
 }
 
 /** Events, and what each says:
@@ -81,6 +104,8 @@ export class ExplorerState {
   matches: readonly number[] = [];
   overlay: Overlay = { kind: "family", argument: null };
   compare: Comparison | null = null;
+  /** What the overlay needs besides the graph. */
+  told: Told = UNTOLD;
   revealed = -1;
   problem: string | null = null;
   private readonly listeners = new Map<ExplorerEvent, Set<() => void>>();
@@ -198,6 +223,21 @@ export class ExplorerState {
   setOverlay(kind: OverlayKind, argument: string | null = null): void {
     this.overlay = { kind, argument };
     this.emit("overlay");
+    this.ask();
+  }
+
+  /** Asks for what the overlay needs besides the graph. Where that cannot be had, the overlay shows what the graph itself says. */
+  private ask(): void {
+    const { graph, row, source, overlay, told } = this;
+    const take = (more: Partial<Told>): void => {
+      if (this.graph !== graph) return;
+      this.told = { ...this.told, ...more };
+      this.emit("overlay");
+    };
+    const without = (): void => undefined;
+    const { kind, argument } = overlay;
+    if (kind === "symbol" && argument !== null && told.flow?.symbol !== argument) void source.flow?.(row, argument).then((flow) => this.overlay.argument === argument && take({ flow }), without);
+    if (kind === "dims" && told.verdicts === null) void source.verdicts?.(row).then((verdicts) => take({ verdicts }), without);
   }
 
   /** Opens the groups around a node and asks the views to bring it into sight. */
@@ -283,9 +323,11 @@ export class ExplorerState {
     this.selectedGroup = null;
     this.hover = null;
     this.compare = null;
+    this.told = UNTOLD;
     this.matches = search(graph, this.query);
     if (this.overlay.kind === "changed") this.overlay = { kind: "family", argument: null };
     this.emit("graph");
+    this.ask();
     this.complete();
   }
 

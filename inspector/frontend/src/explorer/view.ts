@@ -292,7 +292,7 @@ export class GraphCanvas {
     const before = this.picture?.scene;
     const changed = before !== scene;
     const anchors = changed && before && this.placed ? [...(this.anchor ? [this.anchor] : []), ...this.anchors(before)] : [];
-    this.picture = new Picture(scene, this.tree, this.palette, paintingOf(this.tree.graph, state.overlay, state.compare), this.ruler);
+    this.picture = new Picture(scene, this.tree, this.palette, paintingOf(this.tree.graph, state.overlay, state.compare, state.told), this.ruler);
     if (changed) this.settle(scene, anchors);
     this.minimap.render(this.picture, this.ratio);
     this.mark();
