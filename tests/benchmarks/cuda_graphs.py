@@ -9,6 +9,7 @@ median and the median of the rounds' ratios. "bare" is `torch.cuda.CUDAGraph` us
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import random
 import statistics
@@ -279,18 +280,15 @@ def captures(options: argparse.Namespace) -> None:
         report = ci.capture_graphs(model, SIZES)
         assert len(report.captured) == len(SIZES), report
 
-    def recorded() -> None:
-        with ci.record():
-            ours()
-
     times: dict[str, list[float]] = {"by hand": [], "captured": [], "recorded": []}
     for _ in range(max(options.rounds // 2, 3)):
-        for name, call in random.sample([("by hand", hand), ("captured", ours), ("recorded", recorded)], 3):
-            torch.cuda.synchronize()
-            begin = time.perf_counter()
-            call()
-            torch.cuda.synchronize()
-            times[name].append((time.perf_counter() - begin) * 1000)
+        for name, call in random.sample([("by hand", hand), ("captured", ours), ("recorded", ours)], 3):
+            with ci.record() if name == "recorded" else contextlib.nullcontext():
+                torch.cuda.synchronize()
+                begin = time.perf_counter()
+                call()
+                torch.cuda.synchronize()
+                times[name].append((time.perf_counter() - begin) * 1000)
             ci.release_graphs(model)
             gc.collect()
             torch.cuda.empty_cache()
@@ -309,16 +307,21 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--width", type=int, default=1024)
     parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--only", choices=("whole", "pieces", "captures"), help="one part alone")
     options = parser.parse_args()
     if not torch.cuda.is_available():
         print("there is no CUDA GPU here: nothing is measured")
         return
     print(f"torch {torch.__version__}, {torch.cuda.get_device_name()}")
+    parts: dict[str, Callable[[], None]] = {
+        "whole": lambda: whole(options),
+        "pieces": lambda: [pieces(options, by_inductor=one) for one in (True, False)] and None,
+        "captures": lambda: captures(options),
+    }
     with torch.no_grad():
-        whole(options)
-        pieces(options, by_inductor=True)
-        pieces(options, by_inductor=False)
-        captures(options)
+        for name, part in parts.items():
+            if options.only in (None, name):
+                part()
 
 
 if __name__ == "__main__":

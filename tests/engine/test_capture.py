@@ -623,6 +623,30 @@ def test_the_rows_of_a_session_are_those_of_the_report() -> None:
     assert late.session.losses == ()
 
 
+def test_counts_are_told_of_what_is_gone_before_the_recording_ends() -> None:
+    """A module that dies within the recording, and graphs that are freed in it, have their last counts."""
+
+    def serve() -> set[int]:
+        model = Model()
+        report = applied(model).capture([2, 4])
+        for size in (1, 2, 3, 9):
+            model(torch.randn(size, WIDTH))
+        return {row.number for row in report.rows}
+
+    with ci.record() as recorder:
+        numbers = serve()
+        torch._dynamo.reset()
+        gc.collect()
+        model = Model()
+        one = applied(model)
+        freed = {row.number for row in one.capture([4]).rows}
+        model(torch.randn(4, WIDTH))
+        one.release()
+    rows = recorder.session.captures
+    assert [row.replay_count for row in rows if row.number in numbers] == [1, 1]
+    assert [row.replay_count for row in rows if row.number in freed] == [1]
+
+
 def test_a_saved_session_has_the_captures(tmp_path: Any) -> None:
     """What a log gives back equals what was recorded."""
     with ci.record() as recorder:

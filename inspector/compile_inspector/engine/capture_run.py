@@ -143,6 +143,19 @@ class Run:
 
     def _one(self, size: int, below: int, mode: CUDAGraphMode, budget: Budget) -> tuple[Capture, bool]:
         """Captures one size; what became of it, and whether memory ran out."""
+        try:
+            row = self._made(size, below, mode, budget)
+        except (Refused, GuardViolation, torch.OutOfMemoryError) as error:
+            memory = isinstance(error, torch.OutOfMemoryError)
+            reason = str(error).strip().partition("\n")[0]
+        else:
+            self._rows.append(row)
+            narration.capture(row.to_dict(), row.piece.compile_id)
+            return row, False
+        cuda_graphs.free_memory(self.device)
+        return self._refuse(size, mode, f"out of memory: {reason}" if memory else reason), memory
+
+    def _made(self, size: int, below: int, mode: CUDAGraphMode, budget: Budget) -> Capture:
         graph: SizeGraph | None = None
         try:
             leaves = self._leaves(size)
@@ -151,11 +164,9 @@ class Run:
                 raise Refused(reason)
             dispatch = self._dispatch(leaves, size)
             self._warm(dispatch, leaves)
-            graph = (
-                self._full(dispatch, leaves, size) if mode is FULL else self._pieces(dispatch, leaves, size)
-            )
-            held = graph.capture.pool_bytes_after
-            exceeded = budget.exceeded(held)
+            make = self._full if mode is FULL else self._pieces
+            graph = make(dispatch, leaves, size)
+            exceeded = budget.exceeded(graph.capture.pool_bytes_after)
             if exceeded is not None:
                 if self._any():
                     budget.full = f"left out: max_pool_bytes={budget.pool_bytes:,} is reached"
@@ -164,27 +175,16 @@ class Run:
             self._probe(dispatch, graph, below)
             if self._measure:
                 self._time(dispatch, graph)
-        except (Refused, GuardViolation, torch.OutOfMemoryError) as error:
-            memory = isinstance(error, torch.OutOfMemoryError)
-            self._give_back(graph, mode)
-            first = str(error).strip().partition("\n")[0]
-            return self._refuse(size, mode, f"out of memory: {first}" if memory else first), memory
         except BaseException:
-            self._give_back(graph, mode)
+            if graph is not None:
+                for one in self.captured.dispatches.values():
+                    one.take(graph, mode)
+                graph.free()
             raise
-        self._rows.append(graph.capture)
-        narration.capture(graph.capture.to_dict(), graph.capture.piece.compile_id)
-        return graph.capture, False
+        return graph.capture
 
     def _any(self) -> bool:
         return any(row.event == "captured" for row in self._rows)
-
-    def _give_back(self, graph: SizeGraph | None, mode: CUDAGraphMode) -> None:
-        if graph is not None:
-            for one in self.captured.dispatches.values():
-                one.take(graph, mode)
-            graph.free()
-        cuda_graphs.free_memory(self.device)
 
     def _refuse(self, size: int, mode: CUDAGraphMode, reason: str) -> Capture:
         piece = PieceOf(None, None, self.program.prefix)

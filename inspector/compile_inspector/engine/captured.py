@@ -9,7 +9,7 @@ from compile_inspector.engine import narration
 from compile_inspector.engine.arguments import CallShape
 from compile_inspector.engine.cudagraph import Capture, PieceOf
 from compile_inspector.engine.dispatch import Behaviour, Dispatch
-from compile_inspector.torch_seams import direct
+from compile_inspector.torch_seams import direct, trace
 
 
 class Captured:
@@ -25,6 +25,8 @@ class Captured:
         self.dispatches: dict[int, Dispatch] = {}
         self.skipped: list[Capture] = []
         narration.register(self)
+        self._last = weakref.finalize(self, _tell_counts, self.dispatches)
+        self._last.atexit = False
 
     def through(self, entry: direct.Entry) -> Dispatch:
         """What the calls go through that an entry's guards admit."""
@@ -43,7 +45,8 @@ class Captured:
         return found is not None and bool(found.full or found.pieces)
 
     def release(self) -> None:
-        """Frees every graph."""
+        """Frees every graph; how often each was replayed is told before."""
+        self._last()
         narration.forget(self)
         for one in self.dispatches.values():
             one.drop()
@@ -56,3 +59,11 @@ class Captured:
     def facts(self) -> list[tuple[str, dict[str, Any], Any]]:
         """Every capture as it stands now."""
         return [("captures", one.to_dict(), one.piece.compile_id) for one in self.captures()]
+
+
+def _tell_counts(dispatches: dict[int, Dispatch]) -> None:
+    """Tells what was counted, for the last time: nobody asks for it once the program is gone."""
+    if trace.heard():
+        rows = [capture for one in dispatches.values() for capture in one.captures()]
+        counted = [one for one in rows if one.replay_count or one.call_count]
+        narration.tell(("captures", one.to_dict(), one.piece.compile_id) for one in counted)

@@ -22,12 +22,15 @@ USES = (
     "torch._C:_construct_CUDA_Tensor_From_Storage_And_Metadata",
     "torch._C:_cuda_endAllocateToPool",
     "torch._C:_tensors_data_ptrs_at_indices_equal",
+    "torch._C:_cuda_memoryStats",
 )
 
 CAPTURING = threading.RLock()
 """Held while a graph is captured: CUDA allows one capture at a time in a process."""
 
 _pool: Any = None
+_held: int | None = None
+"""Bytes that the pool holds, as far as they are known without asking: a snapshot of the allocator takes longer than a capture."""
 _live: weakref.WeakSet[Any] = weakref.WeakSet()
 _stream: Any = None
 
@@ -54,7 +57,7 @@ def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> 
     Raises:
         RuntimeError: CUDA cannot capture it.
     """
-    global _stream
+    global _stream, _held
     import torch
 
     torch.cuda.synchronize()
@@ -65,7 +68,7 @@ def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> 
         _stream = torch.cuda.Stream()
     others = list(_live)
     pool = _shared_pool(others)
-    graph = torch.cuda.CUDAGraph(keep_graph=True)
+    graph, before = torch.cuda.CUDAGraph(keep_graph=True), _reserved()
     with torch.cuda.stream(_stream):
         try:
             graph.capture_begin(pool=pool, capture_error_mode="thread_local")
@@ -77,6 +80,8 @@ def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> 
             _abandon(graph, pool)
             raise
     graph.instantiate()
+    if _held is not None:
+        _held += max(_reserved() - before, 0)
     _live.add(graph)
     return graph, outputs
 
@@ -139,17 +144,19 @@ def timed(run: Callable[[], Any], device: Any, repeats: int) -> int:
 
 def release(graph: Any) -> None:
     """Frees a captured graph."""
+    global _held
+    _held = None
     _live.discard(graph)
     graph.reset()
 
 
 def _shared_pool(others: list[Any]) -> Any:
     """The pool of the graphs that are alive, else a new one: a pool that its last graph has left cannot be captured into again."""
-    global _pool
+    global _pool, _held
     import torch
 
     if _pool is None or not others:
-        _pool = torch.cuda.graph_pool_handle()
+        _pool, _held = torch.cuda.graph_pool_handle(), 0
     return _pool
 
 
@@ -177,15 +184,25 @@ def _abandon(graph: Any, pool: Any) -> None:
 
 def pool_bytes() -> int | None:
     """Bytes that the graphs' memory pool holds; None where torch cannot say."""
+    global _held
     import torch
 
-    if _pool is None:
+    if _pool is None or not list(_live):
         return 0
-    try:
-        segments = torch.cuda.memory_snapshot(mempool_id=_pool, include_traces=False)
-    except (TypeError, RuntimeError):
-        return None
-    return sum(int(segment["total_size"]) for segment in segments)
+    if _held is None:
+        try:
+            segments = torch.cuda.memory_snapshot(mempool_id=_pool, include_traces=False)
+        except (TypeError, RuntimeError):
+            return None
+        _held = sum(int(segment["total_size"]) for segment in segments)
+    return _held
+
+
+def _reserved() -> int:
+    """Bytes that torch's allocator holds on this GPU."""
+    import torch
+
+    return lookup(USES[4])(torch.cuda.current_device())["reserved_bytes"]["all"]["current"]
 
 
 def count_nodes(graph: Any) -> tuple[int | None, int | None]:

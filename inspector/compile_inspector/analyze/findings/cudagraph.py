@@ -72,8 +72,8 @@ def _severity(row: Capture) -> Severity:
 
 def _what(observed: Observed, rows: list[Capture]) -> str:
     first = rows[0]
-    function = (
-        (first.module or "the module") if first.compile_id is None else observed.function(first.compile_id)
+    function = first.module or (
+        "the module" if first.compile_id is None else observed.function(first.compile_id)
     )
     if first.event == "bypassed":
         return f"Calls of {function}"

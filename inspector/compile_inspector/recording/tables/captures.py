@@ -46,14 +46,15 @@ class CaptureFact(msgspec.Struct, frozen=True):
 
 
 def captures(trace: Trace, places: Places) -> tuple[Capture, ...] | None:
-    """One row for each graph and for each reason without one, in the order of their first time.
+    """One row for each graph and for each reason without one, those of the engine in front, each source's in the order of their first time.
 
     None for a log without our facts: torch itself does not narrate captures.
     """
     facts = told(trace, "captures", CaptureFact)
     if not facts and why_absent(trace) is not None:
         return None
-    return tuple(row for fact in facts if (row := _row(trace, places, fact)) is not None)
+    rows = [row for fact in facts if (row := _row(trace, places, fact)) is not None]
+    return tuple(sorted(rows, key=lambda row: (_SOURCES.index(row.source), row.number)))
 
 
 def why_absent(trace: Trace) -> str | None:
