@@ -14,6 +14,7 @@ export interface Row {
   row: number;
   source: string;
   compile: string;
+  module: string;
   piece: number | null;
   key: string;
   size: number | null;
@@ -40,6 +41,7 @@ export function rowsOf(table: Table): Row[] {
     row,
     source: table.text("source", row),
     compile: table.text("compile_id", row),
+    module: table.text("module", row),
     piece: number("partition", row),
     key: table.text("key", row),
     size: number("size", row),
@@ -98,18 +100,34 @@ function summary(rows: Row[]): HTMLElement {
   return h("p", { class: "captures-share" }, h("strong", {}, count(held, "graph")), ". ", share, launched);
 }
 
-/** A bar for each time of each size that was measured, and after how many replays its capture has paid for itself. */
+/** A bar for each time of each size that was measured, and after how many replays its capture has paid for itself; by module, each to its own scale. */
 function sizes(rows: Row[], reveal: (row: number) => void): Child {
   const timed = rows.filter((row) => row.piece === null && row.replay !== null).sort((a, b) => (a.size ?? 0) - (b.size ?? 0) || a.row - b.row);
   if (timed.length === 0) return null;
-  const longest = Math.max(...timed.flatMap((row) => [row.replay ?? 0, row.compiled ?? 0, row.eager ?? 0]), 1);
+  const modules = new Map<string, Row[]>();
+  for (const row of timed.slice(0, MOST)) modules.set(row.module, [...(modules.get(row.module) ?? []), row]);
+  const key = (kind: string, title: string): HTMLElement => h("span", { class: "time-key" }, h("span", { class: `time ${kind}` }), title);
+  const several = modules.size > 1;
+  const groups = [...modules].flatMap(([module, held]) => [several && h("h4", {}, h("code", {}, module === "" ? held[0]?.compile : module)), h("ul", { class: "sizes" }, ...lines(held, reveal))]);
+  return h(
+    "section",
+    { "aria-label": "Times by size" },
+    h("h3", {}, "One call, by batch size"),
+    h("p", { class: "dim time-keys" }, key("eager", "eager"), key("compiled", "compiled"), key("replay", "from the graph")),
+    ...groups,
+    timed.length > MOST && h("p", { class: "dim" }, `${count(timed.length - MOST, "more size")} in the table.`),
+  );
+}
+
+function lines(held: Row[], reveal: (row: number) => void): HTMLElement[] {
+  const longest = Math.max(...held.flatMap((row) => [row.replay ?? 0, row.compiled ?? 0, row.eager ?? 0]), 1);
   const bar = (kind: string, title: string, ns: number | null): Child => {
     if (ns === null) return null;
     const fillIn = h("span", { class: `time ${kind}` });
     fillIn.style.width = `${Math.max((82 * ns) / longest, 0.5)}%`;
     return h("span", { class: "time-line", title: `${title}: ${duration(ns)}` }, fillIn, h("span", { class: "time-text" }, duration(ns)));
   };
-  const lines = timed.slice(0, MOST).map((row) =>
+  return held.map((row) =>
     h(
       "li",
       {},
@@ -117,15 +135,6 @@ function sizes(rows: Row[], reveal: (row: number) => void): Child {
       h("span", { class: "times", role: "img", "aria-label": spoken(row) }, bar("eager", "eager", row.eager), bar("compiled", "compiled", row.compiled), bar("replay", "replay", row.replay)),
       h("span", { class: "pays" }, pays(row)),
     ),
-  );
-  const key = (kind: string, title: string): HTMLElement => h("span", { class: "time-key" }, h("span", { class: `time ${kind}` }), title);
-  return h(
-    "section",
-    { "aria-label": "Times by size" },
-    h("h3", {}, "One call, by batch size"),
-    h("p", { class: "dim time-keys" }, key("eager", "eager"), key("compiled", "compiled"), key("replay", "from the graph")),
-    h("ul", { class: "sizes" }, ...lines),
-    timed.length > MOST && h("p", { class: "dim" }, `${count(timed.length - MOST, "more size")} in the table.`),
   );
 }
 
@@ -152,8 +161,10 @@ function pieces(session: Session, rows: Row[]): Child {
     const key = `${compile} ${table.text("by", row)} ${table.text("graph", row)}`;
     graphs.set(key, [...(graphs.get(key) ?? []), row]);
   }
-  if (graphs.size === 0) return null;
-  const strips = [...graphs].map(([key, held]) => strip(session, table, rows, key, held));
+  const split = new Set([...graphs].flatMap(([key, held]) => (key.includes(" fx ") && held.length > 1 ? [key.split(" ")[0]] : [])));
+  const shown = [...graphs].filter(([key]) => key.includes(" fx ") || !split.has(key.split(" ")[0]));
+  if (shown.length === 0) return null;
+  const strips = shown.map(([key, held]) => strip(session, table, rows, key, held));
   return h("section", { "aria-label": "Pieces" }, h("h3", {}, "What the graphs hold"), ...strips);
 }
 
@@ -177,7 +188,7 @@ function strip(session: Session, table: Table, rows: Row[], key: string, held: n
     made.style.flexGrow = String(Math.max(Math.sqrt(names.length), 1));
     return made;
   });
-  return h("div", { class: "strip-line" }, h("code", { class: "lane-name" }, compile), h("div", { class: "strip", role: "group", "aria-label": `Pieces of ${compile}` }, ...parts));
+  return h("div", { class: "pieces-line" }, h("code", { class: "lane-name" }, compile), h("div", { class: "pieces-strip", role: "group", "aria-label": `Pieces of ${compile}` }, ...parts));
 }
 
 /** When what was captured: a lane a compile, a bar a capture as wide as it took. */

@@ -7,6 +7,7 @@ const row = (changes: Partial<Row>): Row => ({
   row: 0,
   source: "decorator",
   compile: "0/0",
+  module: "",
   piece: null,
   key: "4",
   size: 4,
