@@ -23,6 +23,7 @@ LONG_LIFE = 40
 """A value is long-lived where so many items of a group lie between the node that makes it and one that reads it."""
 MANY_READERS = 8
 _FEW_COPIES = 3
+_ENDS = frozenset(("placeholder", "get_attr", "output"))
 _DEEPEST = 100
 """Modules nested deeper than this are one group: a path says them all."""
 
@@ -67,6 +68,7 @@ class GraphTree(msgspec.Struct):
 
     Attributes:
         nodes: In the order of the printout.
+        types: By node: a number, the same for nodes of the same type.
         at: Where a node is, by name.
         sources: By node: the nodes it reads.
         readers: By node: the nodes that read it.
@@ -79,8 +81,9 @@ class GraphTree(msgspec.Struct):
     """
 
     nodes: Sequence[GraphNode]
+    types: list[int]
     at: dict[str, int]
-    sources: list[list[int]]
+    sources: Sequence[list[int]]
     readers: list[list[int]]
     groups: list[TreeGroup]
     group_of: list[int]
@@ -99,11 +102,15 @@ def graph_tree(graph: Graph, *, most_loose: int = 150) -> GraphTree:
     """
     nodes = graph.nodes
     at = {node.name: index for index, node in enumerate(nodes)}
-    sources = [[at[name] for name in node.inputs] for node in nodes]
-    readers = [[at[name] for name in node.users] for node in nodes]
-    hidden = bytearray(_is_hidden(node) for node in nodes)
+    sources = graph.sources
+    readers: list[list[int]] = [[] for _ in nodes]
+    for index, reads in enumerate(sources):
+        for source in reads:
+            readers[source].append(index)
+    hidden = bytearray([node.op in _ENDS and _is_hidden(node) for node in nodes])
     tree = GraphTree(
         nodes,
+        _type_numbers(graph),
         at,
         sources,
         readers,
@@ -122,18 +129,20 @@ def graph_tree(graph: Graph, *, most_loose: int = 150) -> GraphTree:
     return tree
 
 
+def _type_numbers(graph: Graph) -> list[int]:
+    known = {id(type_): type_ for type_ in graph.types}
+    first = {type_: number for number, type_ in enumerate(dict.fromkeys(known.values()))}
+    numbers = {key: first[type_] for key, type_ in known.items()}
+    return list(map(numbers.__getitem__, map(id, graph.types)))
+
+
 def _is_hidden(node: GraphNode) -> bool:
-    """Constants, sizes that are inputs, and the ends of graphs that operators call."""
-    op = node.op
-    if op == "get_attr":
+    """Whether an end is a constant, a size that is an input, or an end of a graph that an operator calls."""
+    if node.op == "get_attr" or "." in node.name:
         return True
-    if op != "placeholder" and op != "output":
+    if node.op == "output":
         return False
-    if "." in node.name:
-        return True
-    if op == "output":
-        return False
-    return is_parameter(node.target) or bool(node.module_path) or (node.value or "").startswith("Sym(")
+    return bool(node.module_path) or is_parameter(node.target) or (node.value or "").startswith("Sym(")
 
 
 class _Planting:
@@ -152,21 +161,23 @@ class _Planting:
         known = self.known
         hidden = tree.hidden
         later: list[int] = []
+        ends = ("placeholder", "output")
         for index, node in enumerate(tree.nodes):
-            if "." in node.name:
-                group = self._body(node.name.rpartition(".")[0])
-            elif node.op == "placeholder" or node.op == "output":
+            name, path, hides = node.name, node.module_path, hidden[index]
+            if "." in name:
+                group = self._body(name.rpartition(".")[0])
+            elif node.op in ends:
                 group = 0
-                if hidden[index] and node.module_path:
+                if hides and path:
                     later.append(index)
             else:
-                path = node.module_path
-                found = known.get(path)
-                group = self._module(path) if found is None else found
-                if groups[group].module_class is None and not hidden[index]:
+                group = known.get(path, -1)
+                if group < 0:
+                    group = self._module(path)
+                if not hides and node.module_class is not None and groups[group].module_class is None:
                     groups[group].module_class = node.module_class
             group_of.append(group)
-            if not hidden[index]:
+            if not hides:
                 groups[group].items.append(index)
         for index in later:
             group_of[index] = self._nearest(tree.nodes[index].module_path or "")
@@ -179,8 +190,10 @@ class _Planting:
         if len(parts) > _DEEPEST:
             parts = [*parts[: _DEEPEST - 1], ".".join(parts[_DEEPEST - 1 :])]
         group = 0
+        children = self.children
         for part in parts:
-            group = self._child(group, part, "body" if part.startswith("[") else "module")
+            inner = children.get((group, part), -1)
+            group = inner if inner >= 0 else self._child(group, part, "body" if part[:1] == "[" else "module")
         self.known[path] = group
         return group
 

@@ -6,8 +6,6 @@ import ast
 import re
 from collections.abc import Mapping
 
-from compile_inspector.model.nodes import GraphNode
-
 _BITS = re.compile(r"[a-z]+(\d+)")
 _LONGEST = 300
 _MOST = 2**60
@@ -22,17 +20,11 @@ class OutputBytes:
 
     def __init__(self, hints: Mapping[str, int]) -> None:
         self._hints = hints
-        self._known: dict[tuple[object, object], float | None] = {}
         self._sizes: dict[str, int | None] = {}
 
-    def of(self, node: GraphNode) -> float | None:
-        """Bytes of a dense output of this shape; None for what is no tensor, and where a size is not known."""
-        if node.dtype is None or node.shape is None:
-            return None
-        key = (node.dtype, node.shape)
-        if key not in self._known:
-            self._known[key] = self._count(node.dtype, node.shape)
-        return self._known[key]
+    def of(self, dtype: str | None, shape: tuple[int | str, ...] | None) -> float | None:
+        """Bytes of a dense tensor of a dtype and a shape; None for what is no tensor, and where a size is not known."""
+        return None if dtype is None or shape is None else self._count(dtype, shape)
 
     def _count(self, dtype: str, shape: tuple[int | str, ...]) -> float | None:
         bits = _BITS.match(dtype)

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from compile_inspector.model.graph_text import Parsed, parse_graph
+from compile_inspector.model.graph_types import Annotation
 from compile_inspector.model.nodes import GraphNode, NodeOrigin
 from compile_inspector.model.text import Text
 
@@ -85,6 +86,16 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
     def text_lines(self) -> tuple[int, ...]:
         """By node: where it begins in the printout, its first line being 0."""
         return self._parsed.lines
+
+    @property
+    def types(self) -> tuple[Annotation, ...]:
+        """By node: its type; nodes whose types are printed the same share one object."""
+        return self._parsed.types
+
+    @property
+    def sources(self) -> tuple[list[int], ...]:
+        """By node: where in `nodes` those are that it reads; not to be changed."""
+        return self._parsed.sources
 
     @property
     def problem(self) -> str | None:

@@ -8,7 +8,7 @@ all repeats are possessive.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from compile_inspector.model.graph_types import RawNode, read_annotation
@@ -26,6 +26,7 @@ OPERATORS = {
 _WORD = r"[A-Za-z_][A-Za-z0-9_]*+"
 _DOTTED = r"[A-Za-z_][A-Za-z0-9_.]*+"
 _OPERAND = r"[A-Za-z0-9_.\-]++"
+_PLAIN = r"[A-Za-z0-9_., ]*+(?=\))"
 _FLAT = r"""[^'"#;()\[\]{}\n]*+"""
 _LISTS = r"""[^'"#;(){}\n]*+"""
 
@@ -38,13 +39,13 @@ def _nested(flat: str) -> str:
 
 ORDINARY = re.compile(
     rf' *+({_WORD})(?:: "([^"\n]*+)")? = '
-    rf"(?:({_DOTTED})\(({_nested(_LISTS)})\)"
+    rf"(?:({_DOTTED})\((?:({_PLAIN})|({_nested(_LISTS)}))\)"
     rf"|({_OPERAND}) ({'|'.join(map(re.escape, OPERATORS))}) ({_OPERAND})"
     rf"|({_WORD})\[({_nested(_FLAT)})\]"
     rf"|({_WORD}))"
     r"""(?:;[^'"#()\[\]{}\n]*+)?"""
 )
-"""Groups: name, annotation; callee and arguments; or left side, operator, right side; or what is indexed and the index; or another name."""
+"""Groups: name, annotation; callee and arguments (plain: words and commas; or any); or left side, operator, right side; or what is indexed and the index; or another name."""
 
 _PARAMETERS = re.compile(rf"""(\*{{0,2}}{_WORD})(?:: "([^"\\\n]*+)")?""")
 _PARAMETER = rf"""\*{{0,2}}{_WORD}(?:: "[^"\\\n]*+")?"""
@@ -73,6 +74,10 @@ def inputs_in(text: str, known: Mapping[str, str]) -> tuple[str, ...]:
         words = text.translate(_PUNCTUATION).split()
         if "." in text:
             words = [word.partition(".")[0] for word in words]
+    return _nodes(words, known)
+
+
+def _nodes(words: Sequence[str], known: Mapping[str, str]) -> tuple[str, ...]:
     found = [known[word] for word in words if word in known]
     return tuple(found) if len(found) < 2 else tuple(dict.fromkeys(found))
 
@@ -98,27 +103,40 @@ def read_ordinary(reader: GraphReader) -> None:
                 break
             place = scope.location = reader.locate(stripped)
             continue
-        name, annotation, callee, args, left, operator, right, base, item, other = found.groups()
+        name, annotation, callee, plain, args, left, operator, right, base, item, other = found.groups()
         unique = prefix + name
         if name == "return" or unique in taken:
             break
         op: Op = "call_function"
         if callee is not None:
             target = callee
-            if args.count("[") != args.count("]"):
-                break
             holder, _, method = callee.rpartition(".")
             if holder in known:
                 op, target = "call_method", method
-                args = f"{holder}, {args}" if args else holder
             elif callee == "getattr" or callee.startswith("self"):
                 break
+            if plain is not None:
+                args = plain
+                words = plain.replace(",", " ").split()
+                if "." in plain:
+                    words = [word.partition(".")[0] for word in words]
+                if op == "call_method":
+                    words.insert(0, holder)
+                inputs = _nodes(words, known)
+            elif args.count("[") != args.count("]"):
+                break
+            else:
+                inputs = inputs_in(f"{holder}, {args}" if op == "call_method" else args, known)
+            if op == "call_method":
+                args = f"{holder}, {args}" if args else holder
         elif operator is not None:
             args = f"{left}, {right}"
             target = f"operator.{OPERATORS[operator]}"
+            inputs = inputs_in(args, known) if "." in args or "-" in args else _nodes((left, right), known)
         elif base is not None:
             args = f"{base}, {item}"
             target = "operator.getitem"
+            inputs = inputs_in(args, known)
         elif other in known:
             reader.rename(name, other)
             continue
@@ -127,7 +145,7 @@ def read_ordinary(reader: GraphReader) -> None:
         kind = types.get(annotation)
         if kind is None:
             kind = types[annotation] = read_annotation(annotation)
-        node = RawNode(unique, op, target, inputs_in(args, known), kind, place, args, at)
+        node = RawNode(unique, op, target, inputs, kind, place, args, at)
         known[name] = unique
         taken[unique] = node
         nodes.append(node)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from compile_inspector.model.graph_reader import GraphReader
-from compile_inspector.model.graph_types import RawNode
+from compile_inspector.model.graph_types import Annotation, RawNode
 from compile_inspector.model.locations import Location
 from compile_inspector.model.module_paths import Owner, guessed_owners, inherited_owners, owner_of_stored
 from compile_inspector.model.nodes import GraphNode, NodeOrigin
@@ -25,12 +25,16 @@ class Parsed(NamedTuple):
         problem: A sentence that says which lines are missing, None where none are.
         printed: The user's line that the printout itself gives for each node.
         lines: Where each node begins in the printout, its first line being 0.
+        types: Each node's type; nodes whose types are printed the same share one.
+        sources: For each node: where in ``nodes`` those are that it reads, as in its ``inputs``.
     """
 
     nodes: tuple[GraphNode, ...]
     problem: str | None
     printed: tuple[Location | None, ...]
     lines: tuple[int, ...]
+    types: tuple[Annotation, ...]
+    sources: tuple[list[int], ...]
 
 
 def parse_graph(
@@ -59,25 +63,32 @@ def parse_graph(
     reader = GraphReader(text, cells or {})
     reader.read()
     raw = reader.nodes
-    users: dict[str, list[str]] = {node.name: [] for node in raw}
-    for node in raw:
-        for name in node.inputs:
-            users[name].append(node.name)
+    at = {node.name: index for index, node in enumerate(raw)}
+    sources = [list(map(at.__getitem__, node.inputs)) for node in raw]
+    users: list[list[str]] = [[] for _ in raw]
+    for node, reads in zip(raw, sources, strict=True):
+        for place in reads:
+            users[place].append(node.name)
     owners = _owners(raw, origins, source, backward=backward)
     partitions = partition_of or {}
     nodes: list[GraphNode] = []
-    for node in raw:
+    for node, readers in zip(raw, users, strict=True):
         name = node.name
-        path, module_class, place = owners.get(name, _UNKNOWN)
+        path, module_class, line = owners.get(name, _UNKNOWN)
+        dtype, shape, stride, device, value = node.annotation
         nodes.append(
             GraphNode(
                 name,
                 node.op,
                 node.target,
                 node.inputs,
-                tuple(users[name]),
-                *node.annotation,
-                place or node.location,
+                tuple(readers),
+                dtype,
+                shape,
+                stride,
+                device,
+                value,
+                line or node.location,
                 path,
                 module_class,
                 partitions.get(name),
@@ -86,7 +97,12 @@ def parse_graph(
             )
         )
     return Parsed(
-        tuple(nodes), reader.problem(), tuple(node.location for node in raw), tuple(node.line for node in raw)
+        tuple(nodes),
+        reader.problem(),
+        tuple([node.location for node in raw]),
+        tuple([node.line for node in raw]),
+        tuple([node.annotation for node in raw]),
+        tuple(sources),
     )
 
 
@@ -100,13 +116,9 @@ def _owners(
         if source is None:
             return guessed_owners(raw)
         return inherited_owners(raw, source.nodes, source.printed, last=backward)
-    known: dict[int, Owner] = {}
-    owners: dict[str, Owner] = {}
-    for name, of in origins.items():
-        owner = known.get(id(of))
-        if owner is None:
-            owner = known[id(of)] = (of.module_path, of.module_class, of.location)
-        owners[name] = owner
+    owners: dict[str, Owner] = {
+        name: (of.module_path, of.module_class, of.location) for name, of in origins.items()
+    }
     for node in raw:
         if node.op == "placeholder":
             owners[node.name] = owner_of_stored(node) or _UNKNOWN

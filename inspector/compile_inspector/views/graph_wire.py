@@ -11,7 +11,8 @@ import re
 import sys
 import zlib
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from itertools import accumulate, chain, count
 from typing import Any
 
 import msgspec
@@ -20,6 +21,8 @@ from compile_inspector.analyze.graph_tree import GraphTree, graph_tree
 from compile_inspector.analyze.tensor_bytes import OutputBytes
 from compile_inspector.model.graph import Graph
 from compile_inspector.model.guards import Guard
+from compile_inspector.model.locations import Location
+from compile_inspector.model.nodes import GraphNode
 from compile_inspector.model.symbols import Symbol
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.summary import rows_of
@@ -35,6 +38,9 @@ _TYPES = {"B": "u8", "I": "u32", "i": "i32", "d": "f64"}
 _SYMBOL = re.compile(r"(?<![\w.])(?:[su]|zu?f)\d+(?!\w)")
 _PLAIN = re.compile(r"[^A-Za-z0-9]+")
 _OF_SIZE = re.compile(r"\.(?:size|stride|storage_offset)\(")
+
+
+Sizes = tuple[int | str, ...]
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -68,20 +74,6 @@ class _Header(msgspec.Struct, frozen=True):
     later: list[str]
 
 
-class _Lists:
-    """Lists by node, over a table of what they may hold."""
-
-    def __init__(self) -> None:
-        self.offsets = array("I", [0])
-        self.items = array("I")
-        self.words: dict[str, int] = {}
-
-    def add(self, words: Iterable[str]) -> None:
-        known = self.words
-        self.items.extend(known.setdefault(word, len(known)) for word in words)
-        self.offsets.append(len(self.items))
-
-
 class _Strings:
     """Distinct texts, numbered."""
 
@@ -89,18 +81,14 @@ class _Strings:
         self.all: list[str] = [""]
         self.numbers: dict[Any, int] = {None: NOTHING, "": 0}
 
-    def column(self, values: Iterable[Any], text: Callable[[Any], str] = visible) -> array[int]:
+    def column(self, values: Sequence[Any], text: Callable[[Any], str] = visible) -> array[int]:
         """A column of what ``text`` makes of values."""
-        numbers, strings = self.numbers, self.all
-        codes = array("I")
-        append = codes.append
-        for value in values:
-            code = numbers.get(value)
-            if code is None:
-                code = numbers[value] = len(strings)
-                strings.append(text(value))
-            append(code)
-        return codes
+        numbers = self.numbers
+        fresh = [value for value in dict.fromkeys(values) if value not in numbers]
+        numbers.update(zip(fresh, count(len(self.all))))
+        safe = text is visible and "".join(fresh).isprintable()
+        self.all.extend(fresh if safe else map(text, fresh))
+        return array("I", list(map(numbers.__getitem__, values)))
 
 
 def entries(tables: Tables) -> list[Entry]:
@@ -131,16 +119,12 @@ def encode_graph(
     graph: Graph = rows_of(tables, "graphs")[row]
     tree = graph_tree(graph)
     strings = _Strings()
-    kernels, symbols = _Lists(), _Lists()
-    arrays = _node_columns(tree, strings, graph, _hints(tables, graph.compile_id))
-    _fill_lists(tree, kernels, symbols)
+    kernels: dict[str, int] = {}
+    symbols: dict[str, int] = {}
+    arrays = _node_columns(tree, strings, graph, _hints(tables, graph.compile_id), symbols)
     arrays |= {
-        "in_offsets": _offsets(tree.sources),
-        "in_nodes": array("I", [source for sources in tree.sources for source in sources]),
-        "kernel_offsets": kernels.offsets,
-        "kernel_ids": kernels.items,
-        "symbol_offsets": symbols.offsets,
-        "symbol_ids": symbols.items,
+        **_lists("in_offsets", "in_nodes", tree.sources),
+        **_lists("kernel_offsets", "kernel_ids", _kernels(graph, kernels)),
         **(guard_lists(tables, graph) if guards else {}),
         **_group_columns(tree, strings),
     }
@@ -148,8 +132,8 @@ def encode_graph(
         graph,
         arrays,
         strings=strings.all,
-        kernels=[visible(name) for name in kernels.words],
-        symbols=list(symbols.words),
+        kernels=[visible(name) for name in kernels],
+        symbols=list(symbols),
         stages=list(entries(tables) if stages is None else stages),
         later=[] if guards else ["guards"],
         compress=compress,
@@ -219,59 +203,89 @@ def _hints(tables: Tables, compile_id: str) -> dict[str, int]:
 
 
 def _node_columns(
-    tree: GraphTree, strings: _Strings, graph: Graph, hints: dict[str, int]
+    tree: GraphTree, strings: _Strings, graph: Graph, hints: dict[str, int], symbols: dict[str, int]
 ) -> dict[str, array[Any]]:
+    """The columns of nodes; ``symbols`` gets the name and number of each symbol in their types."""
     nodes, column = tree.nodes, strings.column
-    places = [node.location for node in nodes]
-    size = OutputBytes(hints)
-    unknown = float("nan")
-    sizes = [size.of(node) for node in nodes]
     return {
-        "bytes": array("d", [unknown if found is None else found for found in sizes]),
         "name": column([node.name for node in nodes]),
         "target": column([node.target for node in nodes]),
-        "group": array("I", tree.group_of),
-        "dtype": column([node.dtype for node in nodes]),
-        "shape": column([node.shape for node in nodes], _sizes),
-        "stride": column([node.stride for node in nodes], _sizes),
-        "device": column([node.device for node in nodes]),
-        "value": column([node.value for node in nodes]),
         "args": column([node.args for node in nodes]),
-        "file": column([None if place is None else place.file for place in places]),
-        "function": column([None if place is None else place.function for place in places]),
-        "code": column([None if place is None else place.code for place in places]),
-        "line": array("i", [-1 if place is None else place.line for place in places]),
+        "group": array("I", tree.group_of),
         "partition": array("i", [-1 if node.partition is None else node.partition for node in nodes]),
         "text_line": array("i", graph.text_lines),
-        "op": array("B", [_OPS[node.op] for node in nodes]),
+        "op": array("B", list(map(_OPS.__getitem__, [node.op for node in nodes]))),
         "hidden": array("B", tree.hidden),
         "stub": array("B", tree.stubs),
+        **_type_columns(tree, strings, OutputBytes(hints), symbols),
+        **_place_columns([node.location for node in nodes], strings),
     }
 
 
-def _sizes(sizes: tuple[int | str, ...]) -> str:
+def _type_columns(
+    tree: GraphTree, strings: _Strings, size: OutputBytes, symbols: dict[str, int]
+) -> dict[str, array[Any]]:
+    """What follows from a node's type alone, worked out once for each distinct type."""
+    at = tree.types
+    firsts = dict(zip(reversed(at), reversed(tree.nodes), strict=True))
+    distinct = [firsts[number] for number in range(len(firsts))]
+    counts = [size.of(node.dtype, node.shape) for node in distinct]
+    held = [_symbols(node, symbols) for node in distinct]
+    own = {
+        "bytes": array("d", [float("nan") if known is None else known for known in counts]),
+        "dtype": strings.column([node.dtype for node in distinct]),
+        "shape": strings.column([node.shape for node in distinct], _sizes),
+        "stride": strings.column([node.stride for node in distinct], _sizes),
+        "device": strings.column([node.device for node in distinct]),
+        "value": strings.column([node.value for node in distinct]),
+    }
+    return {
+        **{name: _spread(column, at) for name, column in own.items()},
+        **_lists("symbol_offsets", "symbol_ids", list(map(held.__getitem__, at))),
+    }
+
+
+def _symbols(node: GraphNode, known: dict[str, int]) -> list[int]:
+    text = f"{_sizes(node.shape or ())} {_sizes(node.stride or ())} {node.value or ''}"
+    return [known.setdefault(name, len(known)) for name in dict.fromkeys(_SYMBOL.findall(text))]
+
+
+def _place_columns(
+    places: Sequence[Location | None], strings: _Strings, prefix: str = ""
+) -> dict[str, array[Any]]:
+    """The columns of the user's lines, worked out once for each distinct one."""
+    known = {id(place): place for place in places}
+    numbers = {key: number for number, key in enumerate(known)}
+    at = list(map(numbers.__getitem__, map(id, places)))
+    distinct = known.values()
+    own = {
+        "file": strings.column([None if place is None else place.file for place in distinct]),
+        "function": strings.column([None if place is None else place.function for place in distinct]),
+        "code": strings.column([None if place is None else place.code for place in distinct]),
+        "line": array("i", [-1 if place is None else place.line for place in distinct]),
+    }
+    return {f"{prefix}{name}": _spread(column, at) for name, column in own.items()}
+
+
+def _spread(column: array[Any], at: Sequence[int]) -> array[Any]:
+    return array(column.typecode, list(map(column.__getitem__, at)))
+
+
+def _sizes(sizes: Sizes) -> str:
     return visible(f"[{', '.join(map(str, sizes))}]")
 
 
-def _fill_lists(tree: GraphTree, kernels: _Lists, symbols: _Lists) -> None:
-    known: dict[Any, tuple[str, ...]] = {}
-    for node in tree.nodes:
-        kernels.add(node.kernels)
-        key = (node.shape, node.stride, node.value)
-        found = known.get(key)
-        if found is None:
-            text = f"{_sizes(node.shape or ())} {_sizes(node.stride or ())} {node.value or ''}"
-            found = known[key] = tuple(dict.fromkeys(_SYMBOL.findall(text)))
-        symbols.add(found)
+def _kernels(graph: Graph, known: dict[str, int]) -> Sequence[Sequence[int]]:
+    """By node: the numbers of its kernels; ``known`` gets each kernel's name and number."""
+    if not graph.kernels_of:
+        return [()] * len(graph.nodes)
+    return [[known.setdefault(name, len(known)) for name in node.kernels] for node in graph.nodes]
 
 
-def _offsets(lists: Iterable[Sequence[int]]) -> array[int]:
-    offsets = array("I", [0])
-    total = 0
-    for items in lists:
-        total += len(items)
-        offsets.append(total)
-    return offsets
+def _lists(offsets: str, items: str, lists: Sequence[Sequence[int]]) -> dict[str, array[Any]]:
+    """Lists by node as two arrays."""
+    ends = list(accumulate(map(len, lists), initial=0))
+    return {offsets: array("I", ends), items: array("I", list(chain.from_iterable(lists)))}
 
 
 def _group_columns(tree: GraphTree, strings: _Strings) -> dict[str, array[Any]]:
@@ -282,12 +296,11 @@ def _group_columns(tree: GraphTree, strings: _Strings) -> dict[str, array[Any]]:
         "g_name": column([group.name for group in groups]),
         "g_path": column([group.path for group in groups]),
         "g_class": column([group.module_class for group in groups]),
-        "g_file": column([None if place is None else place.file for place in firsts]),
         "g_signature": array("I", [group.signature for group in groups]),
         "g_run": array("I", [group.run for group in groups]),
-        "g_line": array("i", [-1 if place is None else place.line for place in firsts]),
         "g_kind": array("B", [_KINDS[group.kind] for group in groups]),
         "g_differs": array("B", [group.differs for group in groups]),
+        **_place_columns(firsts, strings, "g_"),
     }
 
 
@@ -302,7 +315,7 @@ def guard_lists(tables: Tables, graph: Graph) -> dict[str, array[Any]]:
         rows.get(_plain(node.target), ()) if rows and node.op in ("placeholder", "get_attr") else ()
         for node in graph.nodes
     ]
-    return {"guard_offsets": _offsets(found), "guard_rows": array("I", [row for own in found for row in own])}
+    return _lists("guard_offsets", "guard_rows", found)
 
 
 def _input_name(source: str) -> str:
