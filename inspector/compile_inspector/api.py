@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from compile_inspector.model.chains import Chain, Diff
     from compile_inspector.model.findings import Finding
     from compile_inspector.trials import Trial
-    from compile_inspector.views.graph_drawing import Drawing
+    from compile_inspector.views.graph_view import GraphView
 
 
 class Recompile(model.Recompile, frozen=True, dict=True):
@@ -179,8 +179,8 @@ class Session(Tables):
             Path(path).write_text(page, encoding="utf-8")
         return page
 
-    def graph(self, compile_id: str | None = None, stage: str | None = None) -> Drawing:
-        """The graph of one compile, drawn.
+    def graph(self, compile_id: str | None = None, stage: str | None = None) -> GraphView:
+        """The graph of one compile, in the explorer.
 
         Args:
             compile_id: ``"0/1"``; the first compile that has a graph when None.
@@ -189,14 +189,9 @@ class Session(Tables):
         Raises:
             InspectorError: There is no such graph; the message lists those that there are.
         """
-        from compile_inspector.views.graph_drawing import draw
+        from compile_inspector.views.graph_view import GraphView, find_graph
 
-        for graph in self.graphs:
-            if compile_id in (None, graph.compile_id) and stage in (None, graph.stage):
-                return draw(graph)
-        there = ", ".join(f"{graph.compile_id} {graph.stage}" for graph in self.graphs) or "none at all"
-        msg = f"no graph of compile {compile_id or 'any'} at stage {stage or 'any'}; there are: {there}"
-        raise InspectorError(msg)
+        return GraphView(self, find_graph(self, compile_id, stage))
 
     def __str__(self) -> str:
         from compile_inspector.views.text import print_text

@@ -50,6 +50,11 @@ class GraphNode(msgspec.Struct, frozen=True, gc=False):
     kernels: tuple[str, ...] = ()
     args: str = ""
 
+    def __repr__(self) -> str:
+        sizes = "" if self.shape is None else f"[{', '.join(map(str, self.shape))}]"
+        kind = f"{self.dtype or ''}{sizes}" or self.value
+        return f"<GraphNode {self.name}: {self.target}{f' {kind}' if kind else ''}>"
+
 
 class NodeOrigin(msgspec.Struct, frozen=True, gc=False):
     """What a recorder saw of one node that its printout does not say."""

@@ -7,7 +7,7 @@ from compile_inspector.model.tables import Tables
 from compile_inspector.views.graph_wire import encode_graph, encode_guard_lists
 from compile_inspector.views.summary import rows_of
 from compile_inspector.views.why_parts import Whys
-from compile_inspector.views.wire import ROW_LIMIT, WirePart, pack
+from compile_inspector.views.wire import ROW_LIMIT, WirePart, pack, to_wire
 from compile_inspector.views.wire_parts import part
 from compile_inspector.views.words import count, visible
 
@@ -22,12 +22,14 @@ def answer(
 
     Args:
         tables: The session.
-        key: ``explore:3`` for the columns of the fourth row of graphs, ``guards_of:3`` for the guards of its nodes (see `graph_wire`), or
-            one of `wire_parts.part`.
+        key: ``explore:3`` for the columns of the fourth row of graphs, ``guards_of:3`` for the guards of its nodes (see `graph_wire`),
+            ``session`` for all of its tables, or one of `wire_parts.part`.
         row_limit: Rows of one table that are sent.
         whys: The session's chains, where several are asked for.
         compress: False for a reader that cannot inflate.
     """
+    if key == "session":
+        return to_wire(tables, row_limit=row_limit, name=getattr(tables, "name", None), compress=compress)
     kind, _, number = key.partition(":")
     if kind not in ("explore", "guards_of"):
         return pack(part(tables, key, row_limit=row_limit, whys=whys), compress=compress)

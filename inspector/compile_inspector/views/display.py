@@ -9,11 +9,14 @@ saved notebook needs none of it.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compile_inspector.errors import InspectorError
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.summary import rows_of
+
+if TYPE_CHECKING:
+    from compile_inspector.views.graph_view import GraphView
 
 STATIC_CLASS = "ci-static"
 
@@ -44,12 +47,32 @@ def display_session(tables: Tables, *, view: str | None = None) -> None:
     display({"application/vnd.jupyter.widget-view+json": reference}, raw=True)
 
 
+def display_graph(view: GraphView) -> None:
+    """Displays the explorer of a graph through IPython. The drawing for readers without it is made after it is on its way."""
+    from IPython.display import display  # pyright: ignore[reportUnknownVariableType]
+
+    from compile_inspector.views.graph_summary import graph_html
+
+    if not _in_notebook():
+        display({"text/plain": str(view)}, raw=True)
+        return
+    graph = view.graph
+    handle: Any = display(_static(str(view), graph_html(graph, drawn=False)), raw=True, display_id=True)
+    reference = {"version_major": 2, "version_minor": 0, "model_id": view.widget.model_id}
+    display({"application/vnd.jupyter.widget-view+json": reference}, raw=True)
+    handle.update(_static(str(view), graph_html(graph)), raw=True)
+
+
+def _static(text: str, html: str) -> dict[str, Any]:
+    return {"text/plain": text, "text/html": f'{_STYLE}<div class="{STATIC_CLASS}">{html}</div>'}
+
+
 def mimebundle(tables: Tables) -> dict[str, Any]:
     """A session for front ends that ask for a bundle: its text, and its static view."""
     from compile_inspector.views.static_html import static_html
 
     html = static_html(tables, drawing_svg=_first_drawing(tables))
-    return {"text/plain": _text(tables), "text/html": f'{_STYLE}<div class="{STATIC_CLASS}">{html}</div>'}
+    return _static(_text(tables), html)
 
 
 def _text(tables: Tables) -> str:

@@ -40,6 +40,7 @@ from compile_inspector.views.layering import layered_svg
 Engine = Literal["dot", "plain"]
 
 TIMEOUT_S = 5.0
+_PNG = b"\x89PNG"
 _TITLE = re.compile(r"<title>([^<]*)</title>")
 _COLOUR = re.compile(r'(fill|stroke)="(#[0-9a-f]{6})"')
 _HEAD = re.compile(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"')
@@ -139,9 +140,31 @@ def run_dot(source: str, binary: str, *, timeout_s: float = TIMEOUT_S) -> str:
     Raises:
         DrawingError: dot could not be run, failed, gave no SVG, or took longer than ``timeout_s``.
     """
+    text = _run(source, binary, "svg", timeout_s).decode("utf-8", "replace")
+    begin = text.find("<svg")
+    if begin < 0:
+        msg = "it gave no SVG"
+        raise DrawingError(msg)
+    return text[begin:]
+
+
+def picture(source: str, binary: str, *, timeout_s: float = 4 * TIMEOUT_S) -> bytes:
+    """The PNG of a DOT source.
+
+    Raises:
+        DrawingError: dot could not be run, failed, cannot write PNG, or took longer than ``timeout_s``.
+    """
+    data = _run(source, binary, "png", timeout_s)
+    if not data.startswith(_PNG):
+        msg = f"{binary} gave no PNG"
+        raise DrawingError(msg)
+    return data
+
+
+def _run(source: str, binary: str, form: str, timeout_s: float) -> bytes:
     try:
         done = subprocess.run(
-            [binary, "-Tsvg"],
+            [binary, f"-T{form}"],
             input=source.encode("utf-8", "replace"),
             capture_output=True,
             timeout=timeout_s,
@@ -153,12 +176,10 @@ def run_dot(source: str, binary: str, *, timeout_s: float = TIMEOUT_S) -> str:
     except OSError as error:
         msg = f"{binary} could not be run ({error})"
         raise DrawingError(msg) from error
-    text = done.stdout.decode("utf-8", "replace")
-    begin = text.find("<svg")
-    if done.returncode != 0 or begin < 0:
+    if done.returncode != 0:
         msg = f"it failed with code {done.returncode}: {done.stderr.decode('utf-8', 'replace').strip()[:300]}"
         raise DrawingError(msg)
-    return text[begin:]
+    return done.stdout
 
 
 def dot_source(folded: FoldedGraph) -> str:

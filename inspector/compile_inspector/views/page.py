@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from compile_inspector.model.tables import Tables
 from compile_inspector.views.answers import GUARDS_APART, answer
 from compile_inspector.views.bundles import bundle
 from compile_inspector.views.graph_parts import RELATING, graph_part_keys
+from compile_inspector.views.graph_summary import graph_html
 from compile_inspector.views.source_texts import source_keys
 from compile_inspector.views.static_html import static_html
 from compile_inspector.views.summary import rows_of
@@ -90,6 +91,36 @@ def to_html(
     return page
 
 
+def graph_page(
+    tables: Tables,
+    row: int,
+    *,
+    selection: Sequence[str] = (),
+    script: Sequence[Sequence[str | int]] = (),
+    budget: Budget | None = None,
+) -> str:
+    """The explorer of a session's graphs as the text of one HTML page.
+
+    Args:
+        tables: The session.
+        row: The graph that is shown first.
+        selection: Names of nodes that are picked.
+        script: Commands that are carried out first, as `GraphWidget.script` has them.
+        budget: How much of what is large it holds; the first graph is always held.
+    """
+    held = _Held(tables, budget or Budget(), time.monotonic, compress=True)
+    held.fill_graphs(row)
+    graph = rows_of(tables, "graphs")[row]
+    state = {"row": row, "selection": list(selection), "script": [list(command) for command in script]}
+    blocks = [
+        _block("graph", held.blocks.pop(f"explore:{row}")),
+        *(_block(name, msgspec.json.encode(value)) for name, value in state.items()),
+        _block("left_out", msgspec.json.encode(held.left_out)),
+        *(_block(key, data) for key, data in held.blocks.items()),
+    ]
+    return _page(f"Graph of compile {graph.compile_id}, {graph.stage}", blocks, graph_html(graph))
+
+
 class _Held:
     """The parts that a page holds, and why it does not hold the others."""
 
@@ -121,6 +152,21 @@ class _Held:
             else:
                 self._text(key, kind, number)
         self._chains()
+        self._related()
+        self._sources()
+
+    def fill_graphs(self, first: int) -> None:
+        """Takes in graphs and their printouts, this one first, and comparisons of them."""
+        self._hold(f"explore:{first}")
+        keys = [f"guards_of:{first}", f"graphs:{first}"]
+        for key in keys:
+            self._hold(key)
+        for key in part_keys(self._tables):
+            kind, _, number = key.partition(":")
+            if kind == "explore" and int(number) != first:
+                self._graph(key, int(number))
+            elif kind == "graphs" and key not in self.blocks:
+                self._text(key, kind, number)
         self._related()
         self._sources()
 

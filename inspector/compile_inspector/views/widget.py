@@ -22,25 +22,22 @@ from compile_inspector.views.words import count, duration
 _INTERVAL_S = 0.05
 
 
-class SessionWidget(anywidget.AnyWidget):
-    """A session with its tabs. What is large (nodes, drawings, texts) goes over when the reader opens it.
+class PartsWidget(anywidget.AnyWidget):
+    """A widget that is asked for parts of a session, and answers.
 
     Args:
         tables: The session.
-        view: The tab that is shown first; the overview when None.
-        row_limit: Rows of one table that are sent.
+        traits: Values of the widget's own traits.
     """
 
     _esm = traitlets.Unicode(bundle("inspector.esm.js")).tag(sync=True)
-    payload = traitlets.Bytes(b"").tag(sync=True)
 
-    def __init__(self, tables: Tables, *, view: str | None = None, row_limit: int = ROW_LIMIT) -> None:
-        name = getattr(tables, "name", None)
-        super().__init__(payload=to_wire(tables, name=name, view=view, row_limit=row_limit))  # pyright: ignore[reportUnknownMemberType]
+    def __init__(self, tables: Tables, **traits: Any) -> None:
         self._tables = tables
         self._whys = Whys(tables)
         self._lock = threading.Lock()
         self._layouts = DotLayouts(self._answer)
+        super().__init__(**traits)  # pyright: ignore[reportUnknownMemberType]
         self.on_msg(self._asked)  # pyright: ignore[reportUnknownMemberType]
 
     def _asked(self, _widget: object, content: object, _buffers: object) -> None:
@@ -65,6 +62,22 @@ class SessionWidget(anywidget.AnyWidget):
         """Takes it off the page, and ends the layouts that are being made for it."""
         self._layouts.close()
         super().close()
+
+
+class SessionWidget(PartsWidget):
+    """A session with its tabs. What is large (graphs, texts) goes over when the reader opens it.
+
+    Args:
+        tables: The session.
+        view: The tab that is shown first; the overview when None.
+        row_limit: Rows of one table that are sent.
+    """
+
+    payload = traitlets.Bytes(b"").tag(sync=True)
+
+    def __init__(self, tables: Tables, *, view: str | None = None, row_limit: int = ROW_LIMIT) -> None:
+        name = getattr(tables, "name", None)
+        super().__init__(tables, payload=to_wire(tables, name=name, view=view, row_limit=row_limit))
 
     def __repr__(self) -> str:
         compiles, recompiles = rows_of(self._tables, "compiles"), rows_of(self._tables, "recompiles")

@@ -13,8 +13,8 @@ import { compilesPanel, environmentPanel, show, sourcePanel, switched, tablePane
 import type { Parts } from "./host.ts";
 import type { Wire } from "./wire.ts";
 
-/** All of it, for one session. */
-export function inspector(wire: Wire, parts: Parts, signal: AbortSignal): HTMLElement {
+/** All of it, for one session; opened at a target where one is given. */
+export function inspector(wire: Wire, parts: Parts, signal: AbortSignal, target?: Target): HTMLElement {
   const panels = new Map<string, Panel>();
   const session = new Session(wire, parts, signal, (target) => go(target));
   const trail = new Trail<Target>();
@@ -58,6 +58,7 @@ export function inspector(wire: Wire, parts: Parts, signal: AbortSignal): HTMLEl
     retrace(to);
     event.preventDefault();
   });
+  if (target && tabs.has(target.tab)) arrive(target);
   return root;
 }
 

@@ -7,13 +7,13 @@ import type { Parts } from "./host.ts";
 
 const KEPT = 6;
 
-/** The graphs of a session. The last few that were shown are kept decoded. */
-export function graphSource(parts: Parts): GraphSource {
-  const kept = new Map<number, Promise<GraphModel>>();
+/** The graphs of a session; `known` are decoded already. The last few that were shown are kept. */
+export function graphSource(parts: Parts, known: ReadonlyMap<number, GraphModel> = new Map()): GraphSource {
+  const kept = new Map([...known].map(([row, graph]) => [row, Promise.resolve(graph)]));
   const graph = (row: number): Promise<GraphModel> => {
-    const known = kept.get(row);
+    const before = kept.get(row);
     kept.delete(row);
-    const made = known ?? parts.bytes(`explore:${row}`).then(decodeGraph);
+    const made = before ?? parts.bytes(`explore:${row}`).then(decodeGraph);
     kept.set(row, made);
     made.catch(() => kept.get(row) === made && kept.delete(row));
     const [oldest] = kept.keys();

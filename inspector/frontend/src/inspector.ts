@@ -3,6 +3,7 @@
 import { inspector } from "./app.ts";
 import { afterPaint, fill, h } from "./dom.ts";
 import { Parts, unpack, type Bytes, type Model } from "./host.ts";
+import { showGraph } from "./graph_host.ts";
 import { followTheme } from "./theme.ts";
 import explorer from "./explorer/explorer.css";
 import panels from "./explorer/panels.css";
@@ -51,9 +52,17 @@ function plainTwin(el: HTMLElement): HTMLElement | null {
 
 async function show(model: Model, root: HTMLElement, signal: AbortSignal): Promise<void> {
   try {
+    if (holds(model.get("graph"))) {
+      await showGraph(model, root, signal);
+      return;
+    }
     const wire = await unpack<Wire>(model.get("payload") as Bytes);
     if (!signal.aborted) fill(root, inspector(wire, new Parts(model, wire.left_out, signal), signal));
   } catch (error) {
     fill(root, h("p", { class: "note", role: "alert" }, `The recording cannot be shown: ${String(error)}`));
   }
+}
+
+function holds(value: unknown): boolean {
+  return value !== undefined && value !== null && (value as Bytes).byteLength > 0;
 }

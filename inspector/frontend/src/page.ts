@@ -5,6 +5,8 @@ import type { Bytes, Model } from "./host.ts";
 
 type Callback = (content: unknown, buffers: Bytes[]) => void;
 
+const BINARY = ["payload", "graph"];
+
 /** The model of a page: blocks of base64 by key, read when they are asked for. */
 function pageModel(blocks: (key: string) => string | undefined): Model {
   const listeners = new Set<Callback>();
@@ -14,7 +16,11 @@ function pageModel(blocks: (key: string) => string | undefined): Model {
     for (const listener of listeners) listener({ type: "part", key }, buffers);
   };
   return {
-    get: (name) => (name === "payload" ? bytes(blocks("payload") ?? "") : undefined),
+    get: (name) => {
+      const text = blocks(name);
+      if (BINARY.includes(name)) return bytes(text ?? "");
+      return text === undefined ? undefined : (JSON.parse(new TextDecoder().decode(bytes(text))) as unknown);
+    },
     set: () => undefined,
     save_changes: () => undefined,
     on: (event, callback) => void (event === "msg:custom" && listeners.add(callback as unknown as Callback)),

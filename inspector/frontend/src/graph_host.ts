@@ -1,0 +1,119 @@
+// The explorer on its own: a widget or page that shows one session's graphs, and follows what Python asks of it.
+
+import { inspector } from "./app.ts";
+import { fill, h } from "./dom.ts";
+import { explorer, type Explorer } from "./explorer/explorer.ts";
+import { decodeGraph } from "./explorer/model.ts";
+import type { Context } from "./explorer/context.ts";
+import type { ExplorerState, OverlayKind } from "./explorer/state.ts";
+import { graphSource } from "./graph_source.ts";
+import { Parts, unpack, type Bytes, type Model } from "./host.ts";
+import { Session, type Target } from "./session.ts";
+import type { Wire } from "./wire.ts";
+
+const SESSION_AFTER_MS = 600;
+
+type Command = readonly [string, ...(string | number)[]];
+
+/** Shows the graph of a model in `root`. */
+export async function showGraph(model: Model, root: HTMLElement, signal: AbortSignal): Promise<void> {
+  const parts = new Parts(model, (model.get("left_out") as Record<string, string> | undefined) ?? {}, signal);
+  const row = asRow(model.get("row"));
+  const packed = model.get("graph") as Bytes;
+  const first = await decodeGraph(packed);
+  if (signal.aborted) return;
+  // The graph that came along is the one that the view opened on first; by now another may be shown.
+  const opened = first.stages.find((entry) => entry.compile_id === first.compileId && entry.stage === first.stage && entry.name === first.name)?.row ?? row;
+  const source = graphSource(parts, new Map([[opened, first]]));
+  const context: { -readonly [Key in keyof Context]: Context[Key] } = { session: null, parts, signal };
+  const made = explorer(opened, first, source, context, { enlarge: true });
+  fill(root, made.element);
+  follow(model, made, row, signal);
+  setTimeout(() => void fetchSession(parts, signal, (target) => leave(target)).then((session) => (context.session = session)), SESSION_AFTER_MS);
+  const leave = (target: Target): void => {
+    const { session } = context;
+    if (!session) return;
+    const back = h("button", { type: "button", class: "link", onclick: () => fill(root, made.element) }, "← Back to the graph");
+    fill(root, h("div", { class: "back-bar" }, back), inspector(session.wire, parts, signal, target));
+  };
+}
+
+/** What the rest of the session says, for links out of the graph; null where it is not to be had. */
+async function fetchSession(parts: Parts, signal: AbortSignal, go: (target: Target) => void): Promise<Session | null> {
+  try {
+    const wire = await unpack<Wire>(await parts.bytes("session"));
+    return signal.aborted ? null : new Session(wire, parts, signal, go);
+  } catch {
+    return null;
+  }
+}
+
+/** Keeps the view and Python's traits the same, both ways. */
+function follow(model: Model, { state }: Explorer, row: number, signal: AbortSignal): void {
+  let telling = false;
+  const tell = (name: string, value: unknown): void => {
+    if (telling) return;
+    model.set(name, value);
+    model.save_changes();
+  };
+  const quietly = (act: () => void): void => {
+    telling = true;
+    try {
+      act();
+    } finally {
+      telling = false;
+    }
+  };
+  let done = 0;
+  const script = (): void => {
+    const commands = (model.get("script") as Command[] | undefined) ?? [];
+    for (; done < commands.length; done += 1) carryOut(state, commands[done] as Command);
+  };
+  const names = (): string[] => (model.get("selection") as string[] | undefined) ?? [];
+  const picked = (): string[] => state.selection.map((node) => state.graph.text("name", node) ?? "");
+  const pick = (): void => {
+    const wanted = names();
+    if (wanted.join("\n") === picked().join("\n")) return;
+    const nodes = wanted.map((name) => state.graph.nodeOf(name)).filter((node): node is number => node !== undefined);
+    quietly(() => state.select(nodes, { reveal: nodes.length > 0 }));
+  };
+  const turn = async (): Promise<void> => {
+    const wanted = asRow(model.get("row"));
+    if (wanted !== state.row) await state.showStage(wanted);
+  };
+  state.on("selection", () => tell("selection", picked()), signal);
+  state.on("graph", () => tell("row", state.row), signal);
+  const listen = (event: string, act: () => void): void => {
+    const heard = (): void => {
+      if (!signal.aborted) act();
+    };
+    model.on(event, heard);
+    signal.addEventListener("abort", () => model.off(event, heard));
+  };
+  listen("change:selection", pick);
+  listen("change:row", () => void turn());
+  listen("change:script", script);
+  void (row === state.row ? Promise.resolve() : turn()).then(() => {
+    script();
+    pick();
+  });
+}
+
+/** One command of a script; one that is not known does nothing. */
+function carryOut(state: ExplorerState, [command, first, second]: Command): void {
+  const word = typeof first === "string" ? first : "";
+  const commands: Record<string, () => void> = {
+    expand: () => state.expand(word),
+    collapse: () => state.collapse(word),
+    expand_all: () => state.expandAll(),
+    collapse_all: () => state.collapseAll(),
+    overlay: () => state.setOverlay(word as OverlayKind, typeof second === "string" && second !== "" ? second : null),
+    compare: () => void state.compareWith(asRow(first), second === "side" ? "side" : "over"),
+    stop_comparing: () => state.stopComparing(),
+  };
+  commands[command]?.();
+}
+
+function asRow(value: unknown): number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 ? value : 0;
+}
