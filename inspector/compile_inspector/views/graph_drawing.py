@@ -143,7 +143,7 @@ def run_dot(source: str, binary: str, *, timeout_s: float = TIMEOUT_S) -> str:
     text = _run(source, binary, "svg", timeout_s).decode("utf-8", "replace")
     begin = text.find("<svg")
     if begin < 0:
-        msg = "it gave no SVG"
+        msg = "it ended with code 0 and gave no SVG"
         raise DrawingError(msg)
     return text[begin:]
 
