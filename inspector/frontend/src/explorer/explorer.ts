@@ -240,7 +240,7 @@ function saving(view: GraphCanvas, menus: Menus): HTMLElement {
 
 /** Panels that open over the canvas, one at a time. */
 class Menus {
-  readonly element = h("div", { class: "explorer-menu", hidden: true, tabindex: -1 });
+  readonly element = h("div", { class: "explorer-menu", hidden: true, tabindex: 0, role: "group", "aria-label": "Graph menu" });
   private readonly made = new Map<string, () => HTMLElement>();
   private readonly buttons = new Map<string, HTMLButtonElement>();
   private open: string | null = null;

@@ -237,11 +237,15 @@ export class GraphCanvas {
     this.canvas.width = Math.round(clientWidth * this.ratio);
     this.canvas.height = Math.round(clientHeight * this.ratio);
     const first = !this.sized;
+    const seen = this.focusBox();
+    const kept = this.picture && seen > 0 && this.marks.picked[seen] ? seen : -1;
     this.sized = true;
     if (first) this.followRoot();
     this.camera.resize(clientWidth, clientHeight);
     if (first) this.layout();
     else {
+      // What is picked and was in sight stays in sight, however small the canvas has become.
+      if (kept > 0) this.bring(kept);
       this.draw();
       this.laidOut?.();
     }
