@@ -159,13 +159,22 @@ def _same(program: Nodes, lowered: Nodes, high: Sequence[int], low: Sequence[int
         mine.__getitem__,
         theirs.__getitem__,
     )
-    return {other: one for one, other in pairs}
+    return {
+        other: one for one, other in pairs if _nested(program[one].module_path, lowered[other].module_path)
+    }
+
+
+def _nested(one: str | None, other: str | None) -> bool:
+    """Whether one module is the other or lies in it; True where one is not known."""
+    if not one or not other or one == other:
+        return True
+    return one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
 _LEVELS: tuple[Callable[[GraphNode], Hashable], ...] = (
     lambda node: (family_of(node.target), node.shape, node.module_path),
-    lambda node: (family_of(node.target), node.shape),
     lambda node: (family_of(node.target), node.module_path),
+    lambda node: (family_of(node.target), node.shape),
     lambda node: family_of(node.target),
 )
 
