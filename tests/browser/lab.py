@@ -156,6 +156,14 @@ def run_all(page: Page, seconds: float = 240) -> None:
     page.set_default_timeout(30_000)
 
 
+def run_next(page: Page, seconds: float = 120) -> None:
+    """Runs the cell that is chosen, waits until it has ended, and chooses the next."""
+    page.set_default_timeout(seconds * 1000)
+    page.evaluate(f"{_APP}.commands.execute('notebook:run-cell-and-select-next')")
+    page.wait_for_function(f"{_APP}.shell.currentWidget.sessionContext.session.kernel.status === 'idle'")
+    page.set_default_timeout(30_000)
+
+
 def set_theme(page: Page, name: str) -> None:
     """``JupyterLab Light`` or ``JupyterLab Dark``."""
     page.evaluate(f"{_APP}.commands.execute('apputils:change-theme', {{theme: {json.dumps(name)}}})")
