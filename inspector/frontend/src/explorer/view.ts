@@ -269,7 +269,9 @@ export class GraphCanvas {
     const open = Uint8Array.from({ length: tree.count }, (_, container) => Number(container === 0 || state.expanded.has(tree.path(container)) || (this.union !== null && state.tree.at(tree.path(container)) === undefined)));
     const start = performance.now();
     let waiting = setTimeout(() => this.say("Laying out…"), 250);
+    this.canvas.setAttribute("aria-busy", "true");
     const over = (): void => {
+      this.canvas.removeAttribute("aria-busy");
       clearTimeout(waiting);
       waiting = setTimeout(() => undefined);
       this.timing.layout_ms = performance.now() - start;
