@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import nbformat
 from playwright.sync_api import Browser, Page
 from rival_pages import heap_mb
 
@@ -98,10 +97,7 @@ def in_lab(browser: Browser, log: Path, folder: Path, rounds: int) -> Measured:
     root, scratch = folder / "root", folder / "lab"
     root.mkdir()
     cells = [_SETUP, *[_SHOW] * (rounds + 1)]
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell.format(log=str(log))) for cell in cells]
-    )
-    nbformat.write(notebook, root / "graph.ipynb")
+    lab.write_notebook(root / "graph.ipynb", [cell.format(log=str(log)) for cell in cells])
     with lab.served(root, scratch) as address:
         page = _watched(browser)
         lab.open_notebook(page, address, "graph.ipynb")

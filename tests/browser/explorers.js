@@ -107,7 +107,7 @@
     now,
     frame,
     /** When the explorer after the first `before` ones was first painted; waits for it. */
-    async opened(before = 0, limit_ms = 120_000) {
+    async opened(before = 0, limit_ms = 60_000) {
       const until = performance.now() + limit_ms;
       while (!kept[before] || kept[before].painted === null) {
         if (performance.now() > until) throw new Error(`${kept.length} explorers were made, the one after ${before} was not painted in time`);
@@ -117,6 +117,53 @@
     },
     last: () => kept[kept.length - 1].explorer,
     measure: (name, ...rest) => measures[name](kept[kept.length - 1].explorer, ...rest),
+    /** What an explorer shows, as plain values; nodes by their names. */
+    facts(index = kept.length - 1) {
+      const { state, view } = kept[index].explorer;
+      const names = (nodes) => [...nodes].map((node) => state.graph.text("name", node));
+      const { graph, compare } = state;
+      return {
+        compile: graph.compileId,
+        stage: graph.stage,
+        name: graph.name,
+        row: state.row,
+        count: graph.count,
+        boxes: view.picture?.scene.count ?? 0,
+        selection: names(state.selection),
+        group: state.selectedGroup,
+        matches: names(state.matches),
+        expanded: [...state.expanded],
+        overlay: state.overlay,
+        problem: state.problem,
+        scale: view.camera.scale,
+        left: view.camera.left,
+        top: view.camera.top,
+        compare: compare && { row: compare.row, mode: compare.mode, differences: compare.differences.length },
+      };
+    },
+    /** Waits until nothing is laid out and the picture has stood still for some frames, and gives the facts. */
+    async settled(index = kept.length - 1, limit_ms = 20_000) {
+      const { view } = kept[index].explorer;
+      const until = performance.now() + limit_ms;
+      for (let still = 0, before = ""; still < 6; ) {
+        if (performance.now() > until) throw new Error(`the picture did not come to rest in ${limit_ms} ms`);
+        await frame();
+        const { left, top, scale } = view.camera;
+        const now = JSON.stringify([left, top, scale, view.picture?.scene.count, view.timing.frames]);
+        still = now === before && !view.canvas.hasAttribute("aria-busy") ? still + 1 : 0;
+        before = now;
+      }
+      return window.explorers.facts(index);
+    },
+    /** Waits until an explorer shows the graph of a row, and gives the facts. */
+    async shows(row, index = kept.length - 1, limit_ms = 20_000) {
+      const until = performance.now() + limit_ms;
+      while (kept[index].explorer.state.row !== row) {
+        if (performance.now() > until) throw new Error(`row ${row} was not shown in ${limit_ms} ms`);
+        await frame();
+      }
+      return window.explorers.settled(index);
+    },
     /** Where the box of a node (by its name) or of a group (by its path) is in the window; null where it is not drawn. */
     place(which, index = kept.length - 1) {
       const { state, view } = kept[index].explorer;

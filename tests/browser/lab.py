@@ -11,11 +11,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import nbformat
 from playwright.sync_api import Browser, Page, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -139,6 +140,15 @@ def only_local(page: Page) -> list[str]:
     return gone
 
 
+def write_notebook(path: Path, cells: Iterable[str]) -> None:
+    """Writes a notebook of code cells."""
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata={"kernelspec": kernel}
+    )
+    nbformat.write(notebook, path)
+
+
 def open_notebook(page: Page, address: str, name: str) -> None:
     """Opens a notebook and waits until its kernel is idle."""
     page.goto(f"{address}/lab/tree/{name}?reset")
@@ -162,6 +172,27 @@ def run_next(page: Page, seconds: float = 120) -> None:
     page.evaluate(f"{_APP}.commands.execute('notebook:run-cell-and-select-next')")
     page.wait_for_function(f"{_APP}.shell.currentWidget.sessionContext.session.kernel.status === 'idle'")
     page.set_default_timeout(30_000)
+
+
+def ask(page: Page, expression: str, code: str = "") -> str:
+    """What an expression gives in the notebook's kernel, as ``repr`` writes it, after some code was run there."""
+    said = page.evaluate(
+        f"""async ([code, expression]) => {{
+            const {{ kernel }} = {_APP}.shell.currentWidget.sessionContext.session;
+            const asked = {{ code, store_history: false, user_expressions: {{ said: expression }} }};
+            return (await kernel.requestExecute(asked).done).content;
+        }}""",
+        [code, expression],
+    )
+    if said["status"] != "ok" or said["user_expressions"]["said"]["status"] != "ok":
+        raise RuntimeError(f"{code}; {expression}: {said}")
+    return said["user_expressions"]["said"]["data"]["text/plain"]
+
+
+def kill_kernel(page: Page) -> None:
+    """Ends the notebook's kernel for good."""
+    page.evaluate(f"{_APP}.shell.currentWidget.sessionContext.shutdown()")
+    page.wait_for_function(f"!{_APP}.shell.currentWidget.sessionContext.session?.kernel")
 
 
 def set_theme(page: Page, name: str) -> None:
