@@ -104,7 +104,9 @@ def test_a_page_of_one_graph(tmp_path: Path) -> None:
     view.expand_all()
     page = view.to_html(tmp_path / "g.html")
     keys = re.findall(r'data-key="([^"]*)"', page)
-    assert {"graph", "row", "selection", "script", "explore:0", "explore:2", "graphs:1"} <= set(keys)
+    assert {"graph", "row", "selection", "script", "explore:0", "explore:2", "graphs:1", "session"} <= set(
+        keys
+    )
     assert "explore:1" not in keys
     assert "https://" not in page.split("<script>")[0]
 

@@ -32,6 +32,8 @@ _STYLE = (
     "@media(prefers-color-scheme:dark){body{background:#14181d;color:#e2e8ee}}"
 )
 _NOSCRIPT_ROWS = 50
+_GRAPH_ROWS = 5_000
+"""Rows of a table that a page of graphs holds, for links out of them."""
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -156,7 +158,7 @@ class _Held:
         self._sources()
 
     def fill_graphs(self, first: int) -> None:
-        """Takes in graphs and their printouts, this one first, and comparisons of them."""
+        """Takes in graphs, their printouts and the code made of them, this one first, and comparisons of them."""
         self._hold(f"explore:{first}")
         keys = [f"guards_of:{first}", f"graphs:{first}"]
         for key in keys:
@@ -165,10 +167,13 @@ class _Held:
             kind, _, number = key.partition(":")
             if kind == "explore" and int(number) != first:
                 self._graph(key, int(number))
-            elif kind == "graphs" and key not in self.blocks:
+            elif kind in ("graphs", "output_code", "kernels") and key not in self.blocks:
                 self._text(key, kind, number)
         self._related()
         self._sources()
+        self.blocks["session"] = to_wire(
+            self._tables, live=False, row_limit=_GRAPH_ROWS, left_out=self.left_out, compress=self._compress
+        )
 
     def _hold(self, key: str) -> None:
         self.blocks[key] = answer(self._tables, key, whys=self._whys, compress=self._compress)
