@@ -273,6 +273,21 @@ def test_a_long_chain_and_a_node_with_many_readers_are_matched() -> None:
     assert told(found, less) == [("removed", "r_7", None)]
 
 
+def test_ten_thousand_nodes_of_one_line_are_divided() -> None:
+    """A generated program may have all of it on one line, in two modules: every lowered node finds an operation of its module."""
+
+    def lines(call: str) -> str:
+        body = "\n".join(f"a_{n} = {call}({'x' if n == 0 else f'a_{n - 1}'})" for n in range(10_000))
+        return f"@1\n{body}\nreturn (a_1,)"
+
+    owners = tuple((f"a_{n}", NodeOrigin("ab"[n % 2], None, None)) for n in range(10_000))
+    program = graph(lines("torch.sigmoid"), "x", origins=owners)
+    lowered = graph(lines("torch.ops.aten.exp.default"), "x", stage="forward", origins=owners)
+    pairs = [pair for pair in match_graphs(program, lowered) if program.nodes[pair[0]].op == "call_function"]
+    assert len(pairs) == 10_000
+    assert all(program.nodes[a].module_path == lowered.nodes[b].module_path for a, b in pairs)
+
+
 @pytest.mark.parametrize(
     ("target", "family"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from compile_inspector.analyze.graph_align import align, paired_by
@@ -132,7 +133,7 @@ def _split(
         if index is not None and index not in known:
             own = owned.get(lowered[index].module_path, []) if len(owned) > 1 else []
             if own:
-                yield high[min(own, key=lambda place: (place <= before, abs(place - before)))], index
+                yield high[own[min(bisect_right(own, before), len(own) - 1)]], index
             else:
                 waiting.append(index)
             continue
