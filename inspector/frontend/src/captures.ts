@@ -131,7 +131,7 @@ function lines(held: Row[], reveal: (row: number) => void): HTMLElement[] {
     h(
       "li",
       {},
-      h("button", { type: "button", class: "link size-name", onclick: () => reveal(row.row), "aria-label": `size ${row.key}, ${row.mode}` }, h("strong", {}, row.key), ` ${row.mode}`),
+      h("button", { type: "button", class: "link size-name", onclick: () => reveal(row.row), "aria-label": `Show ${row.key} ${row.mode}` }, h("strong", {}, row.key), ` ${row.mode}`),
       h("span", { class: "times", role: "img", "aria-label": spoken(row) }, bar("eager", "eager", row.eager), bar("compiled", "compiled", row.compiled), bar("replay", "replay", row.replay)),
       h("span", { class: "pays" }, pays(row)),
     ),
@@ -184,7 +184,8 @@ function strip(session: Session, table: Table, rows: Row[], key: string, held: n
     const title = `${table.text("name", row)}, ${count(names.length, "node")}, ${said}`;
     const stages = by === "inductor" ? ["post_grad", "inference", "forward", "dynamo"] : ["dynamo"];
     const follow = (): void => session.go(session.to("graphs", { compile, stages, pick: { names } }));
-    const made = h("button", { type: "button", class: `piece ${state}`, title, "aria-label": title, onclick: follow }, table.text("index", row), own.length > 0 && h("small", {}, ` × ${own.length}`));
+    const face = `${table.text("index", row)}${own.length > 0 ? ` × ${own.length}` : ""}`;
+    const made = h("button", { type: "button", class: `piece ${state}`, title, "aria-label": `${face}: ${title}`, onclick: follow }, table.text("index", row), own.length > 0 && h("small", {}, ` × ${own.length}`));
     made.style.flexGrow = String(Math.max(Math.sqrt(names.length), 1));
     return made;
   });
