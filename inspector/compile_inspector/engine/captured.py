@@ -64,6 +64,10 @@ class Captured:
 def _tell_counts(dispatches: dict[int, Dispatch]) -> None:
     """Tells what was counted, for the last time: nobody asks for it once the program is gone."""
     if trace.heard():
-        rows = [capture for one in dispatches.values() for capture in one.captures()]
-        counted = [one for one in rows if one.replay_count or one.call_count]
+        rows = [
+            capture for one in dispatches.values() for capture in (*one.captures(), *one.captured_pieces())
+        ]
+        counted = [
+            one for one in rows if one.replay_count or one.call_count or one.piece.partition is not None
+        ]
         narration.tell(("captures", one.to_dict(), one.piece.compile_id) for one in counted)

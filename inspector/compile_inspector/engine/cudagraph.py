@@ -44,7 +44,7 @@ _collector: ContextVar[list[tuple[CUDAGraphWrapper, Capture]] | None] = ContextV
 
 @contextmanager
 def collecting() -> Generator[list[tuple[CUDAGraphWrapper, Capture]]]:
-    """Collects every capture that begins in its block, with what makes it.
+    """Collects every capture that begins in its block, with what makes it; it is told by `live` alone.
 
     Running out of memory is raised in it, not recorded; garbage was collected before it.
     """
@@ -410,7 +410,8 @@ class CUDAGraphWrapper:
         compilation_counter.add("num_cudagraph_captured")
         if self.cudagraph_options.debug_log_enable:
             _log.debug("Captured %s in the mode %s", capture.key, capture.mode)
-        narration.capture(capture.to_dict(), capture.piece.compile_id)
+        if _collector.get() is None:
+            narration.capture(capture.to_dict(), capture.piece.compile_id)
 
     def _skip(self, entry: _Entry, reason: str, leaves: list[Any]) -> Any:
         """Runs a call that cannot be captured, then remembers why; what the callable itself raises is raised and not remembered."""

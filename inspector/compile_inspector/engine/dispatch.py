@@ -371,6 +371,10 @@ class Dispatch:
         graphs = (*self.full.values(), *self.pieces.values())
         return [*(one.capture for one in graphs), *self.bypasses.values()]
 
+    def captured_pieces(self) -> list[Capture]:
+        """What is told of the pieces of its graphs; their wrappers tell it too, as long as they live."""
+        return [capture for one in self.pieces.values() for _, capture in one.pieces]
+
 
 _SINGLE = object()
 

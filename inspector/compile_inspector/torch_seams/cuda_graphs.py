@@ -7,6 +7,7 @@ Source: `torch.cuda.graphs`; tensors that do not keep their memory are made as `
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import threading
 import time
@@ -27,6 +28,9 @@ USES = (
 
 CAPTURING = threading.RLock()
 """Held while a graph is captured: CUDA allows one capture at a time in a process."""
+
+_KERNEL, _MEMCPY = 0, 1
+"""Kinds of nodes, as CUDA's driver numbers them."""
 
 _pool: Any = None
 _held: int | None = None
@@ -66,8 +70,8 @@ def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> 
         torch.cuda.empty_cache()
     if _stream is None:
         _stream = torch.cuda.Stream()
-    others = list(_live)
-    pool = _shared_pool(others)
+    other = next(iter(_live), None)
+    pool = _shared_pool(other)
     graph, before = torch.cuda.CUDAGraph(keep_graph=True), _reserved()
     with torch.cuda.stream(_stream):
         try:
@@ -150,12 +154,12 @@ def release(graph: Any) -> None:
     graph.reset()
 
 
-def _shared_pool(others: list[Any]) -> Any:
-    """The pool of the graphs that are alive, else a new one: a pool that its last graph has left cannot be captured into again."""
+def _shared_pool(other: Any) -> Any:
+    """The pool of the graphs that are alive, of which one is given, else a new one: a pool that its last graph has left cannot be captured into again."""
     global _pool, _held
     import torch
 
-    if _pool is None or not others:
+    if _pool is None or other is None:
         _pool, _held = torch.cuda.graph_pool_handle(), 0
     return _pool
 
@@ -187,7 +191,7 @@ def pool_bytes() -> int | None:
     global _held
     import torch
 
-    if _pool is None or not list(_live):
+    if _pool is None or not len(_live):
         return 0
     if _held is None:
         try:
@@ -206,20 +210,23 @@ def _reserved() -> int:
 
 
 def count_nodes(graph: Any) -> tuple[int | None, int | None]:
-    """Kernels and copies in a captured graph; None where the CUDA bindings for Python are not installed."""
+    """Kernels and copies in a captured graph; None where the driver's library cannot be asked."""
     try:
-        from cuda.bindings import runtime  # type: ignore[import-not-found]
-    except ImportError:
+        driver, raw = ctypes.CDLL("libcuda.so.1"), ctypes.c_void_p(graph.raw_cuda_graph())
+    except (OSError, RuntimeError, AttributeError, TypeError):
         return None, None
-    try:
-        raw = graph.raw_cuda_graph()
-        _, _, size = runtime.cudaGraphGetNodes(raw, numNodes=0)[:3]
-        nodes = runtime.cudaGraphGetNodes(raw, numNodes=size)[1]
-        kinds = [runtime.cudaGraphNodeGetType(node)[1] for node in nodes[:size]]
-    except (RuntimeError, TypeError, ValueError, AttributeError):
+    size, kind = ctypes.c_size_t(0), ctypes.c_int(-1)
+    if driver.cuGraphGetNodes(raw, None, ctypes.byref(size)):
         return None, None
-    types = runtime.cudaGraphNodeType
-    return kinds.count(types.cudaGraphNodeTypeKernel), kinds.count(types.cudaGraphNodeTypeMemcpy)
+    nodes = (ctypes.c_void_p * size.value)()
+    if size.value and driver.cuGraphGetNodes(raw, nodes, ctypes.byref(size)):
+        return None, None
+    kinds: list[int] = []
+    for node in nodes:
+        if driver.cuGraphNodeGetType(ctypes.c_void_p(node), ctypes.byref(kind)):
+            return None, None
+        kinds.append(kind.value)
+    return kinds.count(_KERNEL), kinds.count(_MEMCPY)
 
 
 def _weak(outputs: Any) -> Any:
