@@ -125,7 +125,7 @@ export class Tabs {
     panel.hidden = !chosen;
     if (!chosen) return;
     fill(this.menu, ...face(tab));
-    this.menu.setAttribute("aria-label", `Show another part: ${tab.title} is shown`);
+    this.menu.setAttribute("aria-label", `${this.menu.textContent ?? ""}: show another part`);
     if (panel.hasChildNodes()) return;
     const content = tab.make();
     if (content instanceof Node) panel.appendChild(content);
@@ -181,5 +181,5 @@ export class Tabs {
 
 function face({ title, count, tone, absent }: Tab): Child[] {
   const number = count === null ? null : absent !== undefined ? "–" : whole(count);
-  return [h("span", { class: "tab-title" }, title), number !== null && h("span", { class: `count ${count === 0 ? "" : (tone ?? "")}` }, number)];
+  return [h("span", { class: "tab-title" }, title), number !== null && " ", number !== null && h("span", { class: `count ${count === 0 ? "" : (tone ?? "")}` }, number)];
 }
