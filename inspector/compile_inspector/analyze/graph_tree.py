@@ -107,7 +107,7 @@ def graph_tree(graph: Graph, *, most_loose: int = 150) -> GraphTree:
     for index, reads in enumerate(sources):
         for source in reads:
             readers[source].append(index)
-    hidden = bytearray([node.op in _ENDS and _is_hidden(node) for node in nodes])
+    hidden = hidden_nodes(graph)
     tree = GraphTree(
         nodes,
         _type_numbers(graph),
@@ -134,6 +134,11 @@ def _type_numbers(graph: Graph) -> list[int]:
     first = {type_: number for number, type_ in enumerate(dict.fromkeys(known.values()))}
     numbers = {key: first[type_] for key, type_ in known.items()}
     return list(map(numbers.__getitem__, map(id, graph.types)))
+
+
+def hidden_nodes(graph: Graph) -> bytearray:
+    """By node: 1 where it folds into what reads it, as in `GraphTree.hidden`."""
+    return bytearray([node.op in _ENDS and _is_hidden(node) for node in graph.nodes])
 
 
 def _is_hidden(node: GraphNode) -> bool:

@@ -44,7 +44,7 @@ def _divided(
     """Makes the groups of a group's parts; gives those that are to be divided again, with their parts."""
     group = tree.groups[at]
     long = [items for name, items in parts if name and len(items) > 1]
-    if len(long) == 1 and len(long[0]) > most:
+    if len(long) == 1 and len(long[0]) > most > 1:
         parts = [
             one
             for name, items in parts
