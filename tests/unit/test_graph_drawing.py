@@ -15,8 +15,9 @@ from compile_inspector.errors import DrawingError
 from compile_inspector.model.graph import Graph
 from compile_inspector.model.nodes import NodeOrigin
 from compile_inspector.views import graph_drawing
-from compile_inspector.views.graph_drawing import draw, run_dot
+from compile_inspector.views.graph_drawing import as_image, draw, run_dot
 from compile_inspector.views.graph_style import clipped, short_target
+from compile_inspector.views.graph_summary import graph_html
 from compile_inspector.views.layering import layered as layer
 from factory import HOSTILE, HOSTILE_TERMINAL, make_graph
 from graph_samples import flat, layered
@@ -115,6 +116,39 @@ def test_a_large_graph_is_folded(engine: Any) -> None:
     assert "folded: 8 boxes for 2,004 nodes" in (drawn.note or "")
     assert "500" in texts(drawn.svg)
     assert len(drawn.svg) < 40_000
+
+
+@engines
+def test_an_image_is_the_drawing_without_what_is_not_seen(engine: Any) -> None:
+    """It is smaller, has no tooltips, and says the same texts, whatever they look like."""
+    text = layered(1).text.read().replace('"b8[s7]"', '"Sym(0.12345 id=x)"')
+    drawn = draw(make_graph(text=text), engine=engine)
+    image = as_image(drawn.svg)
+    assert len(image) < len(drawn.svg)
+    assert "<title>" not in image
+    assert texts(image) == texts(drawn.svg)
+    assert [node.tag for node in ElementTree.fromstring(image).iter() if node.tag != f"{SVG}title"] == [
+        node.tag for node in ElementTree.fromstring(drawn.svg).iter() if node.tag != f"{SVG}title"
+    ]
+
+
+@pytest.mark.parametrize("graph", [layered(500, odd=3), flat(3_000), layered(37), hostile()])
+def test_a_graph_in_a_saved_notebook_is_small(graph: Graph) -> None:
+    """Its static HTML stays below 150 kB, however large the graph and its texts are."""
+    assert 200 < len(graph_html(graph)) < 150_000
+
+
+def test_a_drawing_that_is_too_large_is_folded_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the boxes of a drawing take too much room, fewer are drawn, and the note says that it is folded."""
+    monkeypatch.setattr(graph_drawing, "dot_binary", lambda: None)
+    names = ", ".join(f"x_{index}_{'n' * 60}" for index in range(140))
+    body = "\n".join(
+        f"        y_{index} = torch.{'o' * 30}_{index}(x_{index}_{'n' * 60})" for index in range(140)
+    )
+    text = f"class G(torch.nn.Module):\n    def forward(self, {names}):\n{body}\n        return (y_0,)\n"
+    html = graph_html(make_graph(text=text))
+    assert len(html) < 250_000
+    assert "folded:" in html
 
 
 @engines

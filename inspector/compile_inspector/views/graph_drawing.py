@@ -294,18 +294,29 @@ def _finished(svg: str, folded: FoldedGraph) -> str:
     return f"{svg[:begin].replace('<svg', head, 1)}<style>{STYLE}</style>{svg[begin:]}"
 
 
+_TOOLTIP = re.compile(r"<title>[^<]*</title>\n?")
+_OPENING = re.compile(r"<[a-z][^>]*>")
+_NEEDLESS = re.compile(r' id="[^"]*"| text-anchor="start"|(?<=\d\.\d)\d+')
+
+
+def as_image(svg: str) -> str:
+    """A drawing for use as an image, in which no tooltip is ever seen: a third smaller."""
+    return _OPENING.sub(lambda found: _NEEDLESS.sub("", found[0]), _TOOLTIP.sub("", svg))
+
+
 _TAG = re.compile(r"<(?:path|polygon|polyline|ellipse|text|tspan|rect|line|g)\b[^>]*>")
 _CLASS = re.compile(r' class="([^"]*)"')
 
 
 def _classes(svg: str) -> str:
-    """An element may have one ``class`` attribute: puts several into one."""
+    """An element may have one ``class`` attribute: puts several into one. The font is our style's, not each text's."""
 
     def merged(found: re.Match[str]) -> str:
-        names = _CLASS.findall(found[0])
+        tag = found[0].replace(f' font-family="{_FONT}"', "")
+        names = _CLASS.findall(tag)
         if len(names) < 2:
-            return found[0]
-        tag = _CLASS.sub("", found[0])
+            return tag
+        tag = _CLASS.sub("", tag)
         head, space, rest = tag.partition(" ")
         return f'{head} class="{" ".join(names)}"{space}{rest}'
 

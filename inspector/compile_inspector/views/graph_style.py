@@ -25,7 +25,7 @@ STYLE = """
 .ci-graph{background:var(--ci-background,var(--jp-layout-color0,var(--vscode-editor-background,var(--ci-b))));
 --ci-text:var(--ci-foreground,var(--jp-content-font-color1,var(--vscode-editor-foreground,var(--ci-t))));
 --ci-quiet:var(--ci-muted,var(--jp-content-font-color2,var(--vscode-descriptionForeground,var(--ci-d))))}
-.ci-graph text{fill:var(--ci-text)}
+.ci-graph text{fill:var(--ci-text);font-family:Helvetica,Arial,sans-serif}
 .ci-graph .ci-fill-dim{fill:var(--ci-quiet)}
 .ci-graph .ci-fill-symbol{fill:#bf5b04}
 .ci-graph .ci-fill-accent{fill:#8f5cf0}

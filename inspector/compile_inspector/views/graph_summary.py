@@ -11,6 +11,9 @@ from compile_inspector.model.graph import Graph
 from compile_inspector.views.words import count, visible
 
 _MOST = 10
+_MOST_CHARACTERS = 140_000
+"""Of a drawing in a saved notebook."""
+_FEWEST_BOXES = 12
 
 
 def graph_text(graph: Graph) -> str:
@@ -40,15 +43,24 @@ def graph_html(graph: Graph, *, drawn: bool = True) -> str:
     note = ""
     image = ""
     if drawn:
-        from compile_inspector.views.graph_drawing import draw
-
         try:
-            drawing = draw(graph)
+            data, note = _image(graph)
         except (InspectorError, OSError) as error:
             note = f"It could not be drawn: {error}"
         else:
-            data = base64.b64encode(drawing.svg.encode()).decode()
             image = f'<div style="background:#fff"><img alt="{escape(graph_text(graph).splitlines()[0])}" src="data:image/svg+xml;base64,{data}"></div>'
-            note = drawing.note or ""
     said = f"<p>{escape(visible(note))}</p>" if note else ""
     return f"<pre>{text}</pre>{image}{said}"
+
+
+def _image(graph: Graph) -> tuple[str, str]:
+    """The drawing in base64, folded to as many boxes as there is room for, and its note."""
+    from compile_inspector.views.graph_drawing import MAX_BOXES, as_image, draw
+
+    boxes = MAX_BOXES
+    while True:
+        drawing = draw(graph, max_nodes=boxes)
+        data = base64.b64encode(as_image(drawing.svg).encode("utf-8", "replace")).decode()
+        if len(data) <= _MOST_CHARACTERS or boxes <= _FEWEST_BOXES:
+            return data, drawing.note or ""
+        boxes = max(_FEWEST_BOXES, min(boxes, drawing.visible) * _MOST_CHARACTERS * 9 // (10 * len(data)))

@@ -238,7 +238,9 @@ def _place(location: Location) -> str:
 
 
 def _image(svg: str) -> str:
-    data = base64.b64encode(svg.encode("utf-8", "replace")).decode("ascii")
+    from compile_inspector.views.graph_drawing import as_image
+
+    data = base64.b64encode(as_image(svg).encode("utf-8", "replace")).decode("ascii")
     return f'<p><img alt="The graph, drawn" style="max-width:100%;background:#fff" src="data:image/svg+xml;base64,{data}"></p>'
 
 
