@@ -147,7 +147,7 @@ def test_a_drawing_that_is_too_large_is_folded_further(monkeypatch: pytest.Monke
     )
     text = f"class G(torch.nn.Module):\n    def forward(self, {names}):\n{body}\n        return (y_0,)\n"
     html = graph_html(make_graph(text=text))
-    assert len(html) < 250_000
+    assert len(html) < 150_000
     assert "folded:" in html
 
 

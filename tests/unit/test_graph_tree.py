@@ -134,6 +134,20 @@ def test_loose_nodes_are_bundled(count: int) -> None:
     assert all(sum(item >= 0 for item in group.items) <= 153 for group in tree.groups)
 
 
+def test_many_inputs_are_bundled() -> None:
+    """Two thousand inputs of no module, as of an optimizer, are some groups of inputs; ten are drawn one by one."""
+    names = [f"x_{index}" for index in range(2_000)]
+    tree = graph_tree(
+        graph_of("y = torch.add(x_0, x_1)", "return (y,)", signature=f"self, {', '.join(names)}")
+    )
+    check(tree)
+    assert max(len(group.items) for group in tree.groups) <= 153
+    few = graph_tree(
+        graph_of("y = torch.add(x_0, x_1)", "return (y,)", signature=f"self, {', '.join(names[:10])}")
+    )
+    assert len(few.groups) == 1
+
+
 def test_a_crowd_of_readers_and_deep_modules_are_no_trouble() -> None:
     """A node with 5,000 users, and modules 3,000 deep, are conditioned without recursion; deep ones are one group at the end."""
     crowd = graph_of(*(f"y_{index} = torch.sin(x)" for index in range(5_000)), "return (y_0,)")

@@ -26,9 +26,18 @@ def bundle_loose(tree: GraphTree, most: int, new_group: type[TreeGroup]) -> None
 
 def _bundle(tree: GraphTree, index: int, most: int, new_group: type[TreeGroup]) -> None:
     group = tree.groups[index]
-    if len(group.items) <= most or sum(1 for item in group.items if _is_loose(tree, item)) <= most:
+    if len(group.items) <= most:
         return
-    runs = [(key, list(run)) for key, run in groupby(group.items, key=lambda item: _function(tree, item))]
+    inputs = sum(1 for item in group.items if item >= 0 and tree.nodes[item].op == "placeholder")
+    if inputs <= most and sum(1 for item in group.items if _is_loose(tree, item)) <= most:
+        return
+
+    def key_of(item: int) -> str | None:
+        if inputs > most and item >= 0 and tree.nodes[item].op == "placeholder":
+            return "inputs"
+        return _function(tree, item)
+
+    runs = [(key, list(run)) for key, run in groupby(group.items, key=key_of)]
     loose = sum(1 for key, _ in runs if key is not None)
     if loose > most:
         runs = list(_joined(runs, -(-loose // most)))
