@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from compile_inspector.model.applied import Applied, MarkedDim, UnmarkedDim
+from compile_inspector.model.artifacts import Artifact
 from compile_inspector.model.breaks import GraphBreak
 from compile_inspector.model.caches import CacheLookup, KeyComponent, KeyDifference
 from compile_inspector.model.captures import Capture
@@ -59,6 +60,7 @@ RECORDED = (
     "kernels",
     "output_code",
     "caches",
+    "artifacts",
     "losses",
 )
 """The tables that a recording has; the others are absent with a reason."""
@@ -399,6 +401,7 @@ def sample_tables() -> Tables:
         kernels=_KERNELS,
         output_code=_OUTPUT_CODE,
         caches=_CACHES,
+        artifacts=_ARTIFACTS,
         losses=_LOSSES,
         findings=_FINDINGS,
     )
@@ -864,6 +867,14 @@ _OUTPUT_CODE = (
     ),
 )
 
+_ARTIFACTS = (
+    Artifact(
+        "25f7d5bf88318c44", "m.Model", "model", "inductor", 66_372, 1.76e9, 1.77e9, 3, 2_400_000_000, 4, None
+    ),
+    Artifact(
+        "96d29e8348c58770", None, None, None, 12, None, 1.75e9, 0, None, None, "Compile cache file corrupted."
+    ),
+)
 _CACHES = (
     CacheLookup(
         "0/0",

@@ -83,12 +83,7 @@ def _list(chosen: argparse.Namespace) -> None:
 def _line(one: store.Stored) -> str:
     when = f"{_bytes(one.size_bytes):>9}  used {one.uses} times, last {_ago(one.used_s)} ago"
     what = one.problem if one.header is None else _program(one)
-    return f"{_short(one)}  {when}  {_plain(what or '')}"
-
-
-def _short(one: store.Stored) -> str:
-    """What tells an artifact from the others, also from those of the same key."""
-    return one.path.stem.rpartition("-")[2]
+    return f"{one.name}  {when}  {_plain(what or '')}"
 
 
 def _program(one: store.Stored) -> str:
@@ -100,25 +95,11 @@ def _program(one: store.Stored) -> str:
 
 
 def _row(one: store.Stored) -> dict[str, Any]:
-    header = one.header
-    return {
-        "name": one.path.name,
-        "folder": str(one.path.parent),
-        "size_bytes": one.size_bytes,
-        "uses": one.uses,
-        "used_s": one.used_s,
-        "problem": one.problem,
-        "program": None if header is None else header.program,
-        "prefix": None if header is None else header.prefix or None,
-        "backend": None if header is None else header.backend,
-        "created_s": None if header is None else header.created_s,
-        "compile_ns": None if header is None else header.compile_ns,
-        "graphs": None if header is None else header.graphs,
-    }
+    return {**one.row(), "file": str(one.path)}
 
 
 def _show(chosen: argparse.Namespace) -> None:
-    found = [one for one in _store(chosen).stored() if _short(one).startswith(chosen.artifact)]
+    found = [one for one in _store(chosen).stored() if one.name.startswith(chosen.artifact)]
     if len(found) != 1:
         msg = f"{len(found)} artifacts have a name that begins with {chosen.artifact!r}; compile-inspector cache list names them"
         raise InspectorError(msg)

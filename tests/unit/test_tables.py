@@ -27,7 +27,7 @@ def test_the_names_are_those_of_the_contract() -> None:
     """Every table of the contract is there, in its order."""
     expected = (
         "compiles graphs guards guard_costs guard_filters symbols specializations dims graph_breaks recompiles traced_files applied ranges "
-        "violations partitions captures kernels output_code caches findings losses"
+        "violations partitions captures kernels output_code caches artifacts findings losses"
     )
     assert tuple(expected.split()) == Tables.names() == tuple(make_tables())
 

@@ -10,6 +10,7 @@ import msgspec
 import torch
 
 from compile_inspector.engine import capture, dims, narration
+from compile_inspector.engine.artifacts import keeping
 from compile_inspector.engine.compiled import Program, resolve_backend
 from compile_inspector.engine.config import CompilationMode
 from compile_inspector.engine.context import check_config, get_current_vllm_config
@@ -158,6 +159,7 @@ def apply(
         compilation_counter.add("stock_torch_compile_count")
     elif not program.do_not_compile:
         compilation_counter.add("num_models_seen")
+        keeping.prepare(config.compilation_config)
     narration.applied(program.applied_fact())
     return Applied(module, program, before)
 

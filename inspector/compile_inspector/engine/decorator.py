@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
 from compile_inspector.engine import dims, narration
+from compile_inspector.engine.artifacts import keeping
 from compile_inspector.engine.compiled import Options, Program
 from compile_inspector.engine.config import CompilationMode
 from compile_inspector.engine.context import check_config, forward_context_or_none, get_current_vllm_config
@@ -205,6 +206,7 @@ def _establish(instance: Any, vllm_config: Any, prefix: str) -> Program | None:
     programs.put(instance, program, functools.partial(_forget, wrapper))
     if not off:
         compilation_counter.add("num_models_seen")
+        keeping.prepare(config.compilation_config)
     narration.applied(program.applied_fact())
     return program
 

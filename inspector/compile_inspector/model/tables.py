@@ -10,6 +10,7 @@ import msgspec
 
 from compile_inspector.errors import TableAbsent
 from compile_inspector.model.applied import Applied
+from compile_inspector.model.artifacts import Artifact
 from compile_inspector.model.breaks import GraphBreak
 from compile_inspector.model.caches import CacheLookup
 from compile_inspector.model.captures import Capture
@@ -80,6 +81,7 @@ class Tables:
     kernels = Table[Kernel]()
     output_code = Table[OutputCode]()
     caches = Table[CacheLookup]()
+    artifacts = Table[Artifact]()
     findings = Table[Finding]()
     losses = Table[Loss]()
 

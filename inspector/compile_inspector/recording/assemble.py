@@ -10,6 +10,7 @@ from compile_inspector.model.tables import Tables
 from compile_inspector.recording.fold import Trace
 from compile_inspector.recording.stacks import Places
 from compile_inspector.recording.tables.applied import applied
+from compile_inspector.recording.tables.artifacts import artifacts
 from compile_inspector.recording.tables.breaks import graph_breaks
 from compile_inspector.recording.tables.caches import caches
 from compile_inspector.recording.tables.captures import captures
@@ -48,6 +49,7 @@ _BUILDERS: dict[str, Callable[[Trace, Places], tuple[Any, ...] | None]] = {
     "kernels": kernels,
     "output_code": output_code,
     "caches": caches,
+    "artifacts": artifacts,
 }
 
 _NOT_TIMED = "guards were not timed: ci.guard_cost(callable, *args) calls it once, with what it compiled, and times them"

@@ -24,6 +24,7 @@ TOLD = frozenset(
         "splits",
         "ranges",
         "captures",
+        "stored",
         "artifacts",
     )
 )

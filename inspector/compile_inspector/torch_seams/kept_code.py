@@ -11,7 +11,7 @@ import importlib
 import marshal
 import types
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from compile_inspector.torch_seams.probe import Capability, lookup, probe_names
@@ -41,6 +41,16 @@ _SETTINGS = (
 )
 
 
+_OF_INDUCTOR = (
+    "torch._inductor.select_algorithm",
+    "torch._inductor.async_compile",
+    "torch._inductor.codegen.memory_planning",
+    "torch._inductor.compile_fx",
+    "torch._functorch._aot_autograd.aot_autograd_result",
+    "torch._dynamo.aot_compile_types",
+)
+
+
 def probe() -> Capability:
     """Whether this torch can turn what it compiled into bytes."""
     return probe_names(USES)
@@ -57,6 +67,13 @@ def keepable(backend: str) -> Generator[None]:
     settings = _SETTINGS if keeps(backend) else ()
     with lookup("torch._functorch.config:").patch(dict.fromkeys(settings, True)):
         yield
+
+
+def prepare(backend: str) -> None:
+    """Imports what compiling and loading need of torch, which takes seconds, before the first call does."""
+    for name in ("torch._dynamo", *(_OF_INDUCTOR if backend == "inductor" else ())):
+        with suppress(ImportError):
+            importlib.import_module(name)
 
 
 def dump(run: Any) -> tuple[str, str, bytes] | None:

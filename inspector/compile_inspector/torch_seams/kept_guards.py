@@ -273,7 +273,7 @@ def values(state: tuple[Any, Any], code: types.CodeType, scope: Scope) -> Iterat
         lookup(f"{_GUARDS}:GuardManagerWrapper")(),
         types.SimpleNamespace(output_graph=dataclasses.replace(graph, guard_on_key_order=set())),
     )
-    yield from _values(builder, sorted(graph.guards, key=lambda one: one.sort_key()))
+    yield from _values(builder, graph.guards)
 
 
 def build(state: tuple[Any, Any], code: types.CodeType, scope: Scope) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from compile_inspector.model.chains import Change
+from compile_inspector.views.artifact_columns import ARTIFACTS
 from compile_inspector.views.capture_columns import CAPTURES
 from compile_inspector.views.column import Column, Kind, Value, place
 from compile_inspector.views.compile_columns import (
@@ -84,6 +85,7 @@ COLUMNS: Mapping[str, tuple[Column[Any], ...]] = {
     "ranges": RANGES,
     "captures": CAPTURES,
     "caches": CACHES,
+    "artifacts": ARTIFACTS,
     "losses": LOSSES,
 }
 """By table, in the order in which views show them: what compiled, for which inputs, into what code, what the decorator did, how it was recorded."""
@@ -129,5 +131,6 @@ TITLES: Mapping[str, str] = {
     "ranges": "Compile ranges",
     "captures": "Captures",
     "caches": "Caches",
+    "artifacts": "Kept on disk",
     "losses": "Losses",
 }

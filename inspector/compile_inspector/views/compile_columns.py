@@ -17,9 +17,12 @@ def _names(names: tuple[str, ...] | None) -> list[str] | None:
 
 
 def _difference(part: KeyDifference) -> str:
+    where = "" if part.location is None else f" ({place(part.location)})"
     if part.was is None or part.now is None:
-        return f"{part.component}: {'new' if part.was is None else 'gone'}"
-    return f"{part.component}: {part.was} -> {part.now}"
+        held = part.now if part.was is None else part.was
+        value = f" {held}" if part.location is not None and held is not None else ""
+        return f"{part.component}: {'new' if part.was is None else 'gone'}{value}{where}"
+    return f"{part.component}: {part.was} -> {part.now}{where}"
 
 
 def _sizes(sizes: tuple[int | str, ...] | None) -> str | None:

@@ -8,6 +8,7 @@ import { Trail } from "./trail.ts";
 import { overviewPanel } from "./overview.ts";
 import { recompilesPanel } from "./recompiles.ts";
 import { graphPanel } from "./graph.ts";
+import { cachesPanel } from "./caches.ts";
 import { capturesPanel } from "./captures.ts";
 import { compilesPanel, environmentPanel, show, sourcePanel, switched, tablePanel, type Panel } from "./tables.ts";
 import type { Parts } from "./host.ts";
@@ -128,7 +129,7 @@ function groups(session: Session, panels: Map<string, Panel>): TabGroup[] {
     {
       title: "Recording",
       tabs: [
-        table("caches", "Caches", "caches", "lookups", ["compile_id", "outcome"], "No cache was asked."),
+        tab("caches", "Caches", ["caches", "artifacts"], () => cachesPanel(session)),
         tab("environment", "Environment", [], () => environmentPanel(session)),
         table("losses", "Losses", "losses", "losses", [], "Nothing was lost: all of the recording could be read.", "bad"),
       ],

@@ -83,6 +83,7 @@ export const TAB_OF: Record<string, string> = {
   kernels: "kernels",
   output_code: "kernels",
   caches: "caches",
+  artifacts: "caches",
   traced_files: "files",
   losses: "losses",
 };

@@ -148,7 +148,7 @@ def value_hash(value: object) -> str:
 def value_text(value: object) -> str:
     """A value for people, in one line."""
     if isinstance(value, torch.Tensor):
-        text = _tensor(value)
+        text = _tensor_text(value)
     elif isinstance(value, types.FunctionType):
         text = f"{value.__module__}.{value.__qualname__}"
     elif isinstance(value, (*_PLAIN, *_TORCH)):
@@ -217,6 +217,14 @@ def _tensor(value: torch.Tensor) -> str:
     return " ".join(
         (_class_name(type(value)), str(value.dtype), f"{value.ndim} dims", place, str(value.layout), *marks)
     )
+
+
+def _tensor_text(value: torch.Tensor) -> str:
+    own = "" if type(value) in (torch.Tensor, torch.nn.Parameter) else f"{_class_name(type(value))} "
+    layout = "" if value.layout is torch.strided else f" {value.layout}"
+    marks = " requires_grad" * value.requires_grad + " inference" * value.is_inference()
+    dtype = str(value.dtype).removeprefix("torch.")
+    return f"{own}{dtype} {value.ndim}-d on {value.device}{layout}{marks}"
 
 
 def _class_name(kind: type) -> str:

@@ -277,9 +277,18 @@ class Keeping:
 
     def facts(self) -> list[tuple[str, dict[str, Any], Any]]:
         """Every fact as it stands now."""
-        return [
+        stored = [("stored", {"key": row["name"], **row}, None) for row in self._stored()]
+        return stored + [
             ("artifacts", self._fact(told, lookup), compile_id) for told, lookup, compile_id in self.lookups
         ]
+
+    def _stored(self) -> list[dict[str, Any]]:
+        """What is kept of this program; nothing where that cannot be told."""
+        try:
+            folder = self._store()
+            return [one.row() for one in folder.stored(self._group(folder))[:_COMPARED]]
+        except (store.Refused, secret.NoSecret, OSError):
+            return []
 
     def _fact(self, told: str, lookup: Lookup) -> dict[str, Any]:
         return {
@@ -308,6 +317,12 @@ def asked_for(config: Any) -> bool:
     if not getattr(config, "use_aot_compile", False) or getattr(config, "disable_compile_cache", False):
         return False
     return possible(config)
+
+
+def prepare(config: Any) -> None:
+    """Imports what a load needs, while a module is built, so that its first call does not wait for it."""
+    if asked_for(config):
+        kept_code.prepare(getattr(config, "backend", "") or "inductor")
 
 
 def possible(config: Any) -> bool:

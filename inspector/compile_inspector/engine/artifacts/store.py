@@ -14,7 +14,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from compile_inspector.engine.artifacts import envelope, secret
 from compile_inspector.engine.artifacts.header import Header, digest
@@ -48,6 +48,18 @@ class Stored(NamedTuple):
     used_s: float
     header: Header | None
     problem: str | None
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others, also from those of the same key."""
+        return self.path.stem.rpartition("-")[2]
+
+    def row(self) -> dict[str, Any]:
+        """What there is to say of it, as plain values; None of what a header would say that cannot be trusted."""
+        told = {"name": self.name, "size_bytes": self.size_bytes, "uses": self.uses, "used_s": self.used_s}
+        of_header = ("program", "backend", "created_s", "compile_ns", "graphs")
+        told |= {one: getattr(self.header, one, None) for one in of_header}
+        return {**told, "module": getattr(self.header, "prefix", "") or None, "problem": self.problem}
 
 
 class Store:
@@ -148,9 +160,10 @@ class Store:
             finally:
                 os.close(handle)
 
-    def stored(self) -> list[Stored]:
-        """Every artifact, the last used first."""
-        return sorted((self._stored(path) for path in self._files()), key=lambda one: -one.used_s)
+    def stored(self, group: Path | None = None) -> list[Stored]:
+        """Every artifact, or those of a program, the last used first."""
+        paths = (path for path in self._files() if group is None or path.parent == group)
+        return sorted((self._stored(path) for path in paths), key=lambda one: -one.used_s)
 
     def _files(self) -> Iterator[Path]:
         with suppress(OSError):
