@@ -270,6 +270,39 @@ def test_a_capture_that_fails_leaves_the_call_as_it_is() -> None:
     )
 
 
+def test_pieces_after_one_without_a_graph_run_where_their_input_lies() -> None:
+    """A piece whose capture failed gives its result at another address at each call; what follows takes it there, and is right."""
+    failing = [True]
+
+    class First(FakeStaticGraph):
+        def record(self, run: Any, inputs: Any) -> Any:
+            if failing.pop():
+                failing.append(False)
+                raise RuntimeError("operation not permitted when stream is capturing")
+            return super().record(run, inputs)
+
+    ungraphed: set[Any] = set()
+    first, second = (
+        ci.CUDAGraphWrapper(
+            Counted(), attention_models.config(), PIECEWISE, piece=PieceOf(None, index, "model", ungraphed)
+        )
+        for index in (0, 2)
+    )
+    kept, x = [], torch.ones(2)
+    with static_graphs(First), within(2):
+        for value in (1, 2, 3):
+            x.fill_(value)
+            kept.append(first(x))
+            assert second(kept[-1]).tolist() == [4 * value] * 2
+        (left,), (later,) = first.captures(), second.captures()
+        assert (left.event, later.event, later.replay_count, later.call_count) == (
+            "skipped",
+            "captured",
+            0,
+            2,
+        )
+
+
 def test_what_the_callable_raises_is_raised_and_not_held_against_it() -> None:
     """An error of the callable passes through unchanged, and the batch can be captured afterwards."""
     fails = [True]

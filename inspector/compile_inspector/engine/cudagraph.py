@@ -79,11 +79,14 @@ class PieceOf:
         compile_id: torch's CompileId, None outside of a compile.
         partition: Index of the piece, None for a whole model.
         prefix: The module's path.
+        ungraphed: Of all pieces of one compile together: the kinds of batch of which a piece could not be captured. What later pieces
+            get of it lies elsewhere at each call, so they run as they are where it does.
     """
 
     compile_id: Any = None
     partition: int | None = None
     prefix: str = ""
+    ungraphed: set[Any] = field(default_factory=set, compare=False, repr=False)
 
 
 @dataclass
@@ -105,7 +108,7 @@ class Capture:
         replay_count: Replays so far.
         launch_ns: Time spent launching them, nanoseconds.
         at_ns: When this happened first, nanoseconds since 1970.
-        call_count: Calls that ran without a graph for the reason given.
+        call_count: Calls that ran without a graph: for the reason given, or, of a captured one, because a piece before it has none.
         replay_ns, compiled_ns, eager_ns: What one call takes from the graph, compiled, and as it is; None where it was not measured.
     """
 
@@ -261,7 +264,13 @@ class CUDAGraphWrapper:
         leaves = _leaves(args, kwargs, entry)
         if torch.is_grad_enabled() and _needs_gradients(leaves):
             return self.runnable(*args, **kwargs)
-        self._check(entry, leaves, context)
+        try:
+            self._check(entry, leaves, context)
+        except StaleAddress:
+            if context.batch_descriptor not in self._piece.ungraphed:
+                raise
+            entry.capture.call_count += 1
+            return self.runnable(*args, **kwargs)
         return self._replay(entry, leaves)
 
     def _replay(self, entry: _Entry, leaves: Sequence[Any]) -> Any:
@@ -321,7 +330,7 @@ class CUDAGraphWrapper:
                 if not capture.warmups:
                     del self._entries[context.batch_descriptor]
                 raise
-            return self._capture(entry, args, kwargs)
+            return self._capture(entry, args, kwargs, context.batch_descriptor)
 
     def _new_capture(self, context: ForwardContext) -> Capture:
         descriptor: Any = context.batch_descriptor
@@ -334,7 +343,7 @@ class CUDAGraphWrapper:
             collected.append((self, capture))
         return capture
 
-    def _capture(self, entry: _Entry, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _capture(self, entry: _Entry, args: tuple[Any, ...], kwargs: dict[str, Any], descriptor: Any) -> Any:
         leaves, spec = pytree.tree_flatten((args, {name: kwargs[name] for name in sorted(kwargs)}))
         entry.names, entry.spec = tuple(sorted(kwargs)), spec
         entry.style = _style(args, kwargs, leaves)
@@ -357,6 +366,7 @@ class CUDAGraphWrapper:
             if isinstance(error, torch.OutOfMemoryError) and _collector.get() is not None:
                 raise
             first = str(error).strip().partition("\n")[0]
+            self._piece.ungraphed.add(descriptor)
             return self._skip(entry, f"the capture failed: {type(error).__name__}: {first}", leaves)
         entry.outputs = outputs
         entry.graph = graph

@@ -37,17 +37,15 @@ def maybe_use_cudagraph_partition_wrapper(
 
 
 def _wrapper(vllm_config: Any) -> Callable[..., Any]:
+    ungraphed: dict[Any, set[Any]] = {}
+
     def wrap(partition: Callable[..., Any], metadata: Any) -> CUDAGraphWrapper:
         index, count = metadata.partition_index, metadata.num_partitions
         options = CUDAGraphOptions(
             debug_log_enable=index == 0, gc_disable=index != 0, weak_ref_output=index == count - 1
         )
-        return CUDAGraphWrapper(
-            partition,
-            vllm_config,
-            CUDAGraphMode.PIECEWISE,
-            options,
-            piece=PieceOf(backends.compile_id(), index),
-        )
+        compile_id = backends.compile_id()
+        piece = PieceOf(compile_id, index, ungraphed=ungraphed.setdefault(compile_id, set()))
+        return CUDAGraphWrapper(partition, vllm_config, CUDAGraphMode.PIECEWISE, options, piece=piece)
 
     return wrap

@@ -165,6 +165,7 @@ class PiecewiseGraph:
         self._by_size: dict[int, Entry] = {}
         self._lock = threading.Lock()
         self._done: dict[Hashable, tuple[Compiled, int]] = {}
+        self._ungraphed: set[Any] = set()
         self._fell_back: set[str] = set()
         self._symbol, self._read_at, self._ranges = self._plan()
         self._at = None if self._read_at is None else reader(self._read_at)
@@ -377,7 +378,7 @@ class PiecewiseGraph:
     ) -> Callable[..., Any]:
         if self._backend.compiler.inductor_splits:
             return run
-        of = PieceOf(self.compile_id, piece.index, self._backend.prefix)
+        of = PieceOf(self.compile_id, piece.index, self._backend.prefix, self._ungraphed)
         return captured(
             run, self._backend.vllm_config, of, varying(self._split, piece), first=first, last=last
         )

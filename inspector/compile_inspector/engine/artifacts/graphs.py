@@ -176,10 +176,11 @@ class LoadedGraph:
     def _sewn(self, entry: EntryCode, runs: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
         compiled = [one for one in self._code.pieces if one.kind == "compiled"]
         sewn = dict(self._plain)
+        ungraphed: set[Any] = set()
         for at, piece in enumerate(compiled):
             run = runs[entry.pieces[piece.name]]
             if not self._code.inductor_splits:
-                of = PieceOf(None, piece.place, self._prefix)
+                of = PieceOf(None, piece.place, self._prefix, ungraphed)
                 last = at == len(compiled) - 1
                 run = captured(run, self._config, of, piece.elsewhere, first=at == 0, last=last)
             sewn[piece.name] = run
