@@ -16,10 +16,8 @@ from regenerate import NOTEBOOKS
 def outcome(folder: Path) -> str:
     """What the first call of a kernel of its own did."""
     notebook = nbformat.read(NOTEBOOKS / "warm_start.ipynb", as_version=4)
-    (asking,) = [
-        at for at, cell in enumerate(notebook.cells) if "first_call_of_this_kernel[0]" in cell.source
-    ]
-    notebook.cells = notebook.cells[: asking + 1]
+    (asked,) = [at for at, cell in enumerate(notebook.cells) if "first_call_of_this_kernel =" in cell.source]
+    notebook.cells = [*notebook.cells[: asked + 1], nbformat.v4.new_code_cell("first_call_of_this_kernel[0]")]
     own = {"COMPILE_INSPECTOR_CACHE_ROOT": str(folder / "cache"), "XDG_CONFIG_HOME": str(folder / "config")}
     NotebookClient(notebook, timeout=300).execute(env=os.environ | own)
     return notebook.cells[-1].outputs[-1]["data"]["text/plain"]
