@@ -11,10 +11,10 @@ import importlib
 import marshal
 import types
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from compile_inspector.torch_seams.probe import Capability, lookup, probe_names
+from compile_inspector.torch_seams.probe import Capability, lookup, patch, probe_names
 
 NAME = "kept_code"
 _TYPES = "torch._dynamo.aot_compile_types"
@@ -30,6 +30,7 @@ USES = (
     "torch._dynamo.backends.debugging:aot_eager",
     "torch._inductor.config:cpp.vec_isa_ok",
     "torch._inductor.cpu_vec_isa:valid_vec_isa_list",
+    "torch._inductor.codecache:PyCodeCache",
     "torch._dynamo.utils:get_metrics_context",
 )
 _SETTINGS = (
@@ -48,6 +49,7 @@ _OF_INDUCTOR = (
     "torch._inductor.compile_fx",
     "torch._functorch._aot_autograd.aot_autograd_result",
     "torch._dynamo.aot_compile_types",
+    "torch.utils.cpp_extension",
 )
 
 
@@ -99,7 +101,7 @@ def load(kept: tuple[str, str, bytes]) -> Callable[..., Any]:
     kind: Any = importlib.import_module(module)
     for part in name.split("."):
         kind = getattr(kind, part)
-    with lookup("torch._dynamo.utils:get_metrics_context")(), _known_processor():
+    with lookup("torch._dynamo.utils:get_metrics_context")(), _without_a_compiler():
         run = kind.deserialize_compile_artifacts(data)
     if isinstance(run, lookup(f"{_TYPES}:GraphModuleSerializableCallable")):
         return run.graph_module.forward
@@ -107,18 +109,21 @@ def load(kept: tuple[str, str, bytes]) -> Callable[..., Any]:
 
 
 @contextmanager
-def _known_processor() -> Generator[None]:
-    """Spares Inductor the test program by which it asks what the processor can do: the key says that it is what it was."""
+def _without_a_compiler() -> Generator[None]:
+    """Spares Inductor the test program by which it asks what the processor can do, and a header that only a C++ compile would use.
+
+    The key says that the processor is what it was; compiled C++ that is no longer there is compiled without the header.
+    """
     asked = lookup("torch._inductor.cpu_vec_isa:valid_vec_isa_list")
-    info = getattr(asked, "cache_info", None)
-    if info is None or info().currsize:
+    codecache = lookup("torch._inductor.codecache:")
+    with ExitStack() as stack:
+        if hasattr(codecache, "_precompile_header"):
+            stack.callback(patch(codecache, "_precompile_header", lambda _: lambda *_, **__: ""))
+        info = getattr(asked, "cache_info", None)
+        if info is not None and not info().currsize:
+            stack.callback(asked.cache_clear)
+            stack.enter_context(lookup("torch._inductor.config:").patch({"cpp.vec_isa_ok": True}))
         yield
-        return
-    try:
-        with lookup("torch._inductor.config:").patch({"cpp.vec_isa_ok": True}):
-            yield
-    finally:
-        asked.cache_clear()
 
 
 def bytecode(code: types.CodeType) -> bytes:
