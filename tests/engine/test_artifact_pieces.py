@@ -78,7 +78,8 @@ def test_each_range_is_loaded() -> None:
     rows = [row for row in recorder.session.ranges if row.outcome == "loaded" and row.call_count]
     found = {(row.sizes, row.call_count) for row in rows}  # with those of models that live on, if any
     assert found >= {("1 to 16", 1), ("8", 1), ("17 to 64", 1)}
-    assert recorder.session.compiles == ()
+    # torch may still hold the first instance's compile, and a recorder tells of it then.
+    assert [row.id for row in recorder.session.compiles if not row.recovered] == []
     assert recorder.session.losses == ()
 
 
@@ -102,3 +103,13 @@ def test_another_split_is_another_program() -> None:
     (_, lookup, _), *_ = programs.get(model).keeping.lookups
     assert lookup.outcome == "miss"
     assert [one.component for one in lookup.differs] == ["config"]
+
+
+def test_a_size_of_one_that_was_not_kept_runs_as_it_is() -> None:
+    """Where guards are not asked, code for the size 1 alone would run for every size: the call runs as it is, and what was loaded stays."""
+    vllm_config = settings(compile_ranges_endpoints=[16], cudagraph_mode="NONE", dropped_guards="ignore")
+    with torch.no_grad():
+        stack(vllm_config)(torch.ones(9, 16))
+        model = stack(vllm_config)
+        check(model, [(x, model(x)) for x in map(torch.ones, [(9, 16), (1, 16), (9, 16), (30, 16)])])
+    assert outcomes(model) == ["hit"]

@@ -359,6 +359,10 @@ class Program:
         try:
             return run(instance, *args, **kwargs)
         except graphs.SizeNotKept as error:
+            if self.policy == "ignore" and error.size < 2:
+                # torch takes 0 and 1 for constants: what is compiled for them alone would then run for every size, unasked.
+                self._warn(f"{self._name}: {error}: it runs as it is.")
+                return self.wrapper.original(instance, *args, **kwargs)
             with _compiling:
                 return self._outgrow(run, error, instance, args, kwargs)
 

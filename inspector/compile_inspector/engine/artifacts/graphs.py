@@ -22,6 +22,10 @@ Code = tuple[str, str, bytes]
 class SizeNotKept(Exception):  # noqa: N818
     """A call has a size that nothing kept was compiled for; nothing has been run yet."""
 
+    def __init__(self, size: int) -> None:
+        super().__init__(f"nothing kept was compiled for the size {size}")
+        self.size = size
+
 
 class Condition(NamedTuple):
     """What the backend assumed of the size when it compiled a piece, with the size's symbol."""
@@ -221,8 +225,7 @@ class LoadedGraph:
         found = self._code.ranges.find(size)
         entry = None if found is None else self._entries[found]
         if entry is None or not entry.admits(size):
-            msg = f"nothing kept was compiled for the size {size}"
-            raise SizeNotKept(msg)
+            raise SizeNotKept(size)
         if len(self._by_size) < 4096:
             self._by_size[size] = entry
         return entry
