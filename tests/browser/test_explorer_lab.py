@@ -100,8 +100,18 @@ def test_python_is_told_what_a_reader_picks(page: Page) -> None:
     seen.shows(8)
     page.wait_for_timeout(300)
     assert lab.ask(page, "(view.graph.compile_id, view.graph.stage)") == "('0/1', 'dynamo')"
-    lab.ask(page, "None", "view.compare('0/0')")
+
+
+def test_what_python_asks_is_done_in_order(page: Page) -> None:
+    """A graph that is shown and compared at once is compared when it has come; ``compare(None)`` ends it."""
+    seen = explorer(page)
+    lab.ask(page, "None", "view.show('0/0', 'dynamo')")
+    seen.shows(0)
+    lab.ask(page, "None", "view.show('0/1').compare('0/0').collapse_all()")
     expect(seen.root.locator(".difference-list")).to_be_visible()
+    facts = seen.facts()
+    assert (facts["row"], facts["compare"]["row"]) == (8, 0)
+    assert facts["compare"]["differences"] > 0
     lab.ask(page, "None", "view.compare(None)")
     expect(seen.root.locator(".difference-list")).to_be_hidden()
 

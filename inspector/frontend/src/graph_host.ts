@@ -28,7 +28,7 @@ export async function showGraph(model: Model, root: HTMLElement, signal: AbortSi
   const context: { -readonly [Key in keyof Context]: Context[Key] } = { session: null, parts, signal };
   const made = explorer(opened, first, source, context, { enlarge: true });
   fill(root, made.element);
-  follow(model, made, row, signal);
+  follow(model, made, signal);
   setTimeout(() => void fetchSession(parts, signal, (target) => leave(target)).then((session) => (context.session = session)), SESSION_AFTER_MS);
   const leave = (target: Target): void => {
     const { session } = context;
@@ -49,7 +49,7 @@ async function fetchSession(parts: Parts, signal: AbortSignal, go: (target: Targ
 }
 
 /** Keeps the view and Python's traits the same, both ways. */
-function follow(model: Model, { state }: Explorer, row: number, signal: AbortSignal): void {
+function follow(model: Model, { state }: Explorer, signal: AbortSignal): void {
   let telling = false;
   const tell = (name: string, value: unknown): void => {
     if (telling) return;
@@ -64,10 +64,15 @@ function follow(model: Model, { state }: Explorer, row: number, signal: AbortSig
       telling = false;
     }
   };
+  // One thing after the other: another graph takes time to come, and what Python asks next is meant for that one.
+  let last: Promise<void> = Promise.resolve();
+  const next = (act: () => void | Promise<void>): void => {
+    last = last.then(() => (signal.aborted ? undefined : act())).catch((error: unknown) => state.say(String(error)));
+  };
   let done = 0;
-  const script = (): void => {
+  const script = async (): Promise<void> => {
     const commands = (model.get("script") as Command[] | undefined) ?? [];
-    for (; done < commands.length; done += 1) carryOut(state, commands[done] as Command);
+    for (; done < commands.length; done += 1) await carryOut(state, commands[done] as Command);
   };
   const names = (): string[] => (model.get("selection") as string[] | undefined) ?? [];
   const picked = (): string[] => state.selection.map((node) => state.graph.text("name", node) ?? "");
@@ -90,28 +95,27 @@ function follow(model: Model, { state }: Explorer, row: number, signal: AbortSig
     model.on(event, heard);
     signal.addEventListener("abort", () => model.off(event, heard));
   };
-  listen("change:selection", pick);
-  listen("change:row", () => void turn());
-  listen("change:script", script);
-  void (row === state.row ? Promise.resolve() : turn()).then(() => {
-    script();
-    pick();
-  });
+  listen("change:selection", () => next(pick));
+  listen("change:row", () => next(turn));
+  listen("change:script", () => next(script));
+  next(turn);
+  next(script);
+  next(pick);
 }
 
 /** One command of a script; one that is not known does nothing. */
-function carryOut(state: ExplorerState, [command, first, second]: Command): void {
+async function carryOut(state: ExplorerState, [command, first, second]: Command): Promise<void> {
   const word = typeof first === "string" ? first : "";
-  const commands: Record<string, () => void> = {
+  const commands: Record<string, () => void | Promise<void>> = {
     expand: () => state.expand(word),
     collapse: () => state.collapse(word),
     expand_all: () => state.expandAll(),
     collapse_all: () => state.collapseAll(),
     overlay: () => state.setOverlay(word as OverlayKind, typeof second === "string" && second !== "" ? second : null),
-    compare: () => void state.compareWith(asRow(first), second === "side" ? "side" : "over"),
+    compare: () => state.compareWith(asRow(first), second === "side" ? "side" : "over"),
     stop_comparing: () => state.stopComparing(),
   };
-  commands[command]?.();
+  await commands[command]?.();
 }
 
 function asRow(value: unknown): number {
