@@ -54,16 +54,17 @@ def quickstart(browser: Browser) -> None:
 
 
 def folded(page: Page) -> Explorer:
-    """The Llama as it opens, one layer open."""
+    """The Llama as it opens."""
     seen = Explorer(page, LLAMA)
     seen.page.evaluate("index => window.explorers.kept[index].explorer.state.select([])", seen.index)
-    seen.press("c", "1")
+    seen.press("c", "0")
     return seen
 
 
 def expanded(page: Page) -> Explorer:
     """One layer open where it is, its attention picked."""
     seen = folded(page)
+    seen.press("1")
     seen.search("module:layers.5.self_attn op:scaled_dot_product")
     seen.root.get_by_role("searchbox").press("Enter")
     seen.facts()
@@ -74,7 +75,7 @@ def expanded(page: Page) -> Explorer:
 def overlay(page: Page) -> Explorer:
     """The way of a symbol through a layer."""
     seen = Explorer(page, SYMBOL)
-    seen.press("Escape", "c", "1")
+    seen.press("Escape", "c", "0")
     return seen
 
 
@@ -82,7 +83,7 @@ def compared(page: Page) -> Explorer:
     """The recompile over the first compile, the first difference picked."""
     seen = Explorer(page, COMPARED)
     seen.page.wait_for_timeout(1500)
-    seen.press("n")
+    seen.press("n", "n", "0")
     return seen
 
 
@@ -104,22 +105,27 @@ SCENES: dict[str, Callable[[Page], Explorer]] = {
     "compared": compared,
     "linked": linked,
 }
+WHOLE = ("folded", "overlay", "compared")
 
 
 def explorer(browser: Browser) -> None:
     """The scenes of the explorer."""
     with ran(browser, "graph_explorer.ipynb") as page:
+        page.set_viewport_size({"width": 1360, "height": 860})
         for name, theme in THEMES.items():
             lab.set_theme(page, theme)
             for scene, act in SCENES.items():
                 seen = act(page)
-                seen.root.evaluate(
-                    "element => element.getRootNode().host.closest('.jp-OutputArea').scrollIntoView({block: 'start'})"
-                )
-                page.mouse.move(5, 5)
-                page.wait_for_timeout(600)
+                seen.root.get_by_role("button", name="Fill the screen").click()
                 seen.facts()
-                seen.root.screenshot(path=IMAGES / f"explorer-{scene}-{name}.png")
+                if scene in WHOLE:
+                    seen.press("0")
+                page.mouse.move(5, 300)
+                page.evaluate("document.activeElement.blur()")
+                page.wait_for_timeout(600)
+                page.screenshot(path=IMAGES / f"explorer-{scene}-{name}.png")
+                seen.root.get_by_role("button", name="Back to its place").click()
+                seen.facts()
 
 
 ALL = {"quickstart": quickstart, "explorer": explorer}

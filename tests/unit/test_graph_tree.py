@@ -134,6 +134,19 @@ def test_loose_nodes_are_bundled(count: int) -> None:
     assert all(sum(item >= 0 for item in group.items) <= 153 for group in tree.groups)
 
 
+def test_loose_nodes_beside_layers_are_bundled_sooner() -> None:
+    """Twenty loose nodes beside layers that hold far more are one box, which leaves the layers in sight; alone they are drawn one by one."""
+    beside = [f"y_{index} = torch.sin(x)" for index in range(20)]
+    inside = [f"z_{index} = torch.cos(x)" for index in range(100)]
+    paths = {f"z_{index}": f"layers.{index // 10}" for index in range(100)}
+    tree = graph_tree(graph_of(*beside, *inside, "return (z_99,)", paths=paths))
+    check(tree)
+    runs = [group for group in tree.groups if group.kind == "run"]
+    assert [len(group.items) for group in runs] == [20]
+    alone = graph_tree(graph_of(*beside, "return (y_19,)"))
+    assert len(alone.groups) == 1
+
+
 def test_many_inputs_are_bundled() -> None:
     """Two thousand inputs of no module, as of an optimizer, are some groups of inputs; ten are drawn one by one."""
     names = [f"x_{index}" for index in range(2_000)]

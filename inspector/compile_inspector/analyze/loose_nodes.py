@@ -10,37 +10,52 @@ if TYPE_CHECKING:
     from compile_inspector.analyze.graph_tree import GraphTree, TreeGroup
 
 _Run = tuple[str, list[int]]
+_MOST_BESIDE = 16
+"""Loose nodes that stand one by one beside groups that hold far more: more of them push those out of sight."""
+_FAR_MORE = 4
 
 
 def bundle_loose(tree: GraphTree, most: int, new_group: type[TreeGroup]) -> None:
     """Puts loose nodes into groups of kind ``run``, wherever a group holds more than ``most`` of them; runs that long are divided again.
+
+    Beside groups that hold far more, fewer are allowed.
 
     Args:
         tree: Changed in place.
         most: At least 1.
         new_group: What makes a group.
     """
-    for index in range(len(tree.groups)):
-        _bundle(tree, index, most, new_group)
+    for index, size in enumerate(_sizes(tree)):
+        loose = sum(1 for item in tree.groups[index].items if item >= 0)
+        beside = loose * _FAR_MORE < size
+        _bundle(tree, index, min(most, _MOST_BESIDE) if beside else most, most, new_group)
 
 
-def _bundle(tree: GraphTree, index: int, most: int, new_group: type[TreeGroup]) -> None:
+def _sizes(tree: GraphTree) -> list[int]:
+    """By group: how many nodes lie in it, at any depth."""
+    sizes = [sum(1 for item in group.items if item >= 0) for group in tree.groups]
+    for index in range(len(sizes) - 1, 0, -1):
+        sizes[tree.groups[index].parent] += sizes[index]
+    return sizes
+
+
+def _bundle(tree: GraphTree, index: int, allowed: int, most: int, new_group: type[TreeGroup]) -> None:
     group = tree.groups[index]
-    if len(group.items) <= most:
+    if len(group.items) <= allowed:
         return
     inputs = sum(1 for item in group.items if item >= 0 and tree.nodes[item].op == "placeholder")
-    if inputs <= most and sum(1 for item in group.items if _is_loose(tree, item)) <= most:
+    if inputs <= allowed and sum(1 for item in group.items if _is_loose(tree, item)) <= allowed:
         return
 
     def key_of(item: int) -> str | None:
-        if inputs > most and item >= 0 and tree.nodes[item].op == "placeholder":
+        if inputs > allowed and item >= 0 and tree.nodes[item].op == "placeholder":
             return "inputs"
         return _function(tree, item)
 
     runs = [(key, list(run)) for key, run in groupby(group.items, key=key_of)]
     loose = sum(1 for key, _ in runs if key is not None)
-    if loose > most:
-        runs = list(_joined(runs, -(-loose // most)))
+    if loose > allowed:
+        runs = list(_joined(runs, -(-loose // allowed)))
     pending: list[tuple[int, list[_Run]]] = [(index, _numbered(runs))]
     while pending:
         at, parts = pending.pop()

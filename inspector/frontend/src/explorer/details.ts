@@ -3,6 +3,7 @@
 import { fill, h, type Child } from "../dom.ts";
 import { count, whole } from "../format.ts";
 import { groupDetails } from "./group_details.ts";
+import { GROUP_MODULE } from "./model.ts";
 import { nodeDetails } from "./node_details.ts";
 import { memory, nodeButton, pair, tallied } from "./facts.ts";
 import type { Context } from "./context.ts";
@@ -63,9 +64,10 @@ function names(state: ExplorerState, nodes: readonly number[]): Child {
 }
 
 function graphDetails(state: ExplorerState): Child[] {
-  const { graph, tree } = state;
+  const { graph } = state;
   const all = Array.from({ length: graph.count }, (_, node) => node);
   const seen = all.filter((node) => !graph.hidden[node]);
+  const modules = graph.groupKind.reduce((sum, kind) => sum + Number(kind === GROUP_MODULE), 0);
   return [
     h("h3", {}, h("span", { class: "id" }, graph.compileId), ` ${graph.stage.replace(/_/g, " ")}`),
     graph.problem !== null && h("p", { class: "note" }, graph.problem),
@@ -74,7 +76,7 @@ function graphDetails(state: ExplorerState): Child[] {
       { class: "fields" },
       ...pair("Record", h("code", {}, graph.name)),
       ...pair("Nodes", `${whole(graph.count)}${seen.length < graph.count ? `, ${whole(graph.count - seen.length)} of them parameters, constants and sizes that are drawn in their readers` : ""}`),
-      ...pair("Modules", tree.count > 1 && whole(graph.groupCount - 1)),
+      ...pair("Modules", modules > 0 && whole(modules)),
       ...pair("Outputs", memory(state, seen)),
       ...pair("Symbols", graph.symbols.length > 0 && h("span", { class: "words" }, ...graph.symbols.slice(0, 24).map((symbol) => h("button", { type: "button", class: "link", title: `Colour by ${symbol}`, onclick: () => state.setOverlay("symbol", symbol) }, h("code", {}, symbol))))),
       ...pair("Kernels", graph.kernels.length > 0 && h("button", { type: "button", class: "link", onclick: () => state.setOverlay("kernels") }, whole(graph.kernels.length))),
