@@ -83,15 +83,19 @@ def made(
     return Made(pickled(payload, instance), functions, values, digest(*texts), recipe.builtins, count)
 
 
+_ClassOf = tuple[str, bool]
+"""The path of a module, and whether its class as its author wrote it is meant, or the one that the engine gave it."""
+
+
 class _Pickler(pickle.Pickler):
     """Names a class that is local to a function by the module of the instance whose class it is."""
 
-    def __init__(self, file: io.BytesIO, classes: dict[type, str]) -> None:
+    def __init__(self, file: io.BytesIO, classes: dict[type, _ClassOf]) -> None:
         super().__init__(file)
         self._classes = classes
 
-    def persistent_id(self, obj: Any) -> str | None:
-        """The path of a module of this class; None for everything else."""
+    def persistent_id(self, obj: Any) -> _ClassOf | None:
+        """Where a module of this class is; None for everything else."""
         return self._classes.get(obj) if isinstance(obj, type) else None
 
 
@@ -100,8 +104,10 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(file)
         self._instance = instance
 
-    def persistent_load(self, pid: str) -> type:
-        return base_of(self._instance.get_submodule(pid))
+    def persistent_load(self, pid: _ClassOf) -> type:
+        path, of_its_author = pid
+        found = self._instance.get_submodule(path)
+        return base_of(found) if of_its_author else type(found)
 
 
 def pickled(payload: Payload, instance: Any) -> bytes:
@@ -111,7 +117,10 @@ def pickled(payload: Payload, instance: Any) -> bytes:
         pickle.PicklingError, AttributeError, TypeError: It holds what cannot be pickled.
     """
     named = instance.named_modules() if isinstance(instance, torch.nn.Module) else ()
-    classes = {base_of(one): path for path, one in named if "<locals>" in type(one).__qualname__}
+    classes: dict[type, _ClassOf] = {}
+    for path, one in named:
+        if "<locals>" in type(one).__qualname__:
+            classes |= {type(one): (path, False), base_of(one): (path, True)}
     if not classes:
         return pickle.dumps(payload)
     file = io.BytesIO()
