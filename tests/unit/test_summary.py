@@ -129,15 +129,15 @@ def test_many_sentences_of_one_kind_are_cut_with_a_count() -> None:
     assert "… and 17 more under Graph breaks." in told
 
 
-def test_functions_are_told_slowest_first() -> None:
-    """The function that took longest comes first, its compiles together."""
+def test_functions_are_told_in_the_order_they_were_compiled_in() -> None:
+    """The function that was compiled first comes first, its compiles together."""
     slow = make_compile("1/0", frame=Frame(function="slow", location=FORWARD), elapsed_ns=900 * MS)
     told = [
         s.text for s in summarise(make_tables(compiles=[make_compile(), make_compile("0/1"), slow])).sentences
     ]
     assert told[:2] == [
-        "slow (model.py:31) was compiled once, in 900 ms.",
         "forward (model.py:31) was compiled twice, in 824 ms.",
+        "slow (model.py:31) was compiled once, in 900 ms.",
     ]
 
 

@@ -259,8 +259,7 @@ def _functions(compiles: Iterable[Compile]) -> list[Sentence]:
     for compiled in compiles:
         if compiled.status not in {"failed", "skipped"}:
             grouped.setdefault(compiled.frame or compiled.id, []).append(compiled)
-    by_time = sorted(grouped.values(), key=compile_ns, reverse=True)
-    return [Sentence(_function(group), "plain", "compiles") for group in by_time]
+    return [Sentence(_function(group), "plain", "compiles") for group in grouped.values()]
 
 
 def _function(group: list[Compile]) -> str:
