@@ -30,7 +30,7 @@ _SHOW = """\
 session = ci.load({log!r})
 begin = time.time()
 display(session.graph())
-print("BEGIN", begin * 1e3)
+print("BEGIN", begin * 1e3, time.time() * 1e3)
 """
 
 
@@ -81,7 +81,7 @@ def prepare(record: Callable[[int], ci.Session], layers: int, folder: Path) -> M
     view = session.graph()
     page = folder / f"{layers}.html"
     view.to_html(page)
-    static = view.static_html()
+    static: str = view._repr_mimebundle_()["text/html"]
     (graph,) = session.graphs
     return Made(log, page, len(graph.nodes), len(static.encode()), record_s)
 
@@ -104,7 +104,13 @@ def in_lab(browser: Browser, log: Path, folder: Path, rounds: int) -> Measured:
         lab.run_next(page)
         waits = [_shown(page) for _ in range(rounds + 1)][1:]
         rows = [
-            Row("display(session.graph()) to the first picture", waits, limit=300),
+            Row(
+                "display(session.graph()) to the first picture",
+                [wait.picture_ms for wait in waits],
+                limit=300,
+            ),
+            Row("… until display returned, in the kernel", [wait.kernel_ms for wait in waits]),
+            Row("… until the explorer was made, in the page", [wait.made_ms for wait in waits]),
             *_handled(page, rounds),
         ]
         page.close()
@@ -150,15 +156,23 @@ def _opened(page: Page, path: Path) -> float:
     return page.evaluate("window.explorers.opened()") - begin
 
 
-def _shown(page: Page) -> float:
-    """Runs the next cell: the time from ``display`` to the picture. The cell before it is emptied, for it is not what is measured."""
+class _Wait(NamedTuple):
+    """What passed since ``display`` was called, in milliseconds."""
+
+    picture_ms: float
+    kernel_ms: float
+    made_ms: float
+
+
+def _shown(page: Page) -> _Wait:
+    """Runs the next cell: the time from ``display`` to the picture."""
     before = page.evaluate("window.explorers.kept.length")
     lab.run_next(page)
     painted = page.evaluate("before => window.explorers.opened(before)", before)
-    said = page.locator(
-        ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stdout']"
-    ).last.inner_text()
-    return painted - float(said.split("BEGIN")[1].split()[0])
+    made = page.evaluate("before => window.explorers.kept[before].made", before)
+    said = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stdout']").last
+    begin, end = map(float, said.inner_text().split("BEGIN")[1].split()[:2])
+    return _Wait(painted - begin, end - begin, made - begin)
 
 
 def _handled(page: Page, rounds: int) -> Measured:
