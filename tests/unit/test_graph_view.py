@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import shutil
 from pathlib import Path
@@ -134,3 +135,16 @@ def test_the_widget_follows_both_ways() -> None:
     view.compare(make_tables(graphs=(make_graph("0/1"),)), "dynamo")
     assert widget.script[-1] == ["compare", 3, "over"]
     assert GraphView(tables(), 0).widget is not widget
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_widget_leaves_the_collector_as_it_was(on: bool) -> None:
+    """Python's search for cycles is put off while a widget is made, and is afterwards on or off as before."""
+    pytest.importorskip("anywidget", reason="anywidget is not installed")
+    before = gc.isenabled()
+    try:
+        gc.enable() if on else gc.disable()
+        assert GraphView(tables(), 0).widget.graph
+        assert gc.isenabled() == on
+    finally:
+        gc.enable() if before else gc.disable()

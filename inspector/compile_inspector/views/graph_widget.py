@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import traitlets
@@ -12,6 +15,18 @@ from compile_inspector.views.answers import answer
 from compile_inspector.views.summary import rows_of
 from compile_inspector.views.widget import PartsWidget
 from compile_inspector.views.words import count
+
+
+@contextmanager
+def _collection_put_off() -> Iterator[None]:
+    """Puts off Python's search for cycles, where it is on: in a process with torch one takes longer than reading a graph of 10,000 nodes."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 class GraphWidget(PartsWidget):
@@ -34,7 +49,8 @@ class GraphWidget(PartsWidget):
     script = traitlets.List().tag(sync=True)
 
     def __init__(self, tables: Tables, row: int) -> None:
-        super().__init__(tables, graph=answer(tables, f"explore:{row}"), row=row)
+        with _collection_put_off():
+            super().__init__(tables, graph=answer(tables, f"explore:{row}"), row=row)
 
     def take(self, tables: Tables) -> None:
         """Answers from these tables from now on, whose first graphs are the same."""
