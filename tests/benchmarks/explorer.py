@@ -31,12 +31,13 @@ from graph_samples import layered
 
 PARTS = ("lab", "page", "large", "rivals")
 LARGE_LAYERS = 12_500
-RIVAL_LAYERS = (4, 32)
+SMALL_LAYERS = 4
 SAY = Console(width=130, highlight=False)
 
 
 def recorded(layers: int) -> ci.Session:
     """The model's session."""
+    torch.compiler.reset()
     with ci.record() as recorder, torch.no_grad():
         torch.compile(PlainLlama(layers).eval(), backend="eager")(sample())
     return recorder.session
@@ -71,7 +72,7 @@ def beside(browser: lab.Browser, python: str, layers: int, own: pages.Opening) -
         f"{own.nodes:,} nodes",
     )
     tools = [rivals.torchvista(browser, python, layers), rivals.model_explorer(browser, python, layers)]
-    if layers == RIVAL_LAYERS[0]:
+    if layers <= SMALL_LAYERS:
         tools.append(rivals.model_explorer(browser, python, layers, dynamic=True))
     for tool in tools:
         number = [
@@ -89,6 +90,9 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=158)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--rivals", metavar="PYTHON")
+    parser.add_argument(
+        "--beside", nargs="*", type=int, default=(4, 32), help="more layers to give to rivals"
+    )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     asked = parser.parse_args()
     executable = lab.chromium() or sys.exit("there is no Chromium here")
@@ -105,9 +109,10 @@ def main() -> None:
             large = pages.written(make_tables(graphs=[layered(LARGE_LAYERS)]), Path(folder) / "large.html")
             shown("50,000 nodes, in a page", pages.in_page(browser, large, 3, limits=False))
         if "rivals" in asked.only and asked.rivals:
-            for layers in (*RIVAL_LAYERS, asked.layers):
+            for layers in asked.beside:
                 own = pages.opening(browser, pages.prepare(recorded, layers, Path(folder)))
                 beside(browser, asked.rivals, layers, own)
+            beside(browser, asked.rivals, asked.layers, pages.opening(browser, made))
 
 
 if __name__ == "__main__":

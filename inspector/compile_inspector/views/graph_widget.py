@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from compile_inspector.views.words import count
 
 
 @contextmanager
-def _collection_put_off() -> Iterator[None]:
+def _collection_put_off() -> Generator[None]:
     """Puts off Python's search for cycles, where it is on: in a process with torch one takes longer than reading a graph of 10,000 nodes."""
     on = gc.isenabled()
     gc.disable()
