@@ -51,7 +51,7 @@ def shown(title: str, measured: pages.Measured) -> None:
     SAY.print(table)
 
 
-def beside(browser: lab.Browser, python: str, layers: int, own: pages.Opening) -> None:
+def beside(python: str, layers: int, own: pages.Opening) -> None:
     """Prints what each tool took for the same model."""
     table = Table(
         "tool",
@@ -71,9 +71,9 @@ def beside(browser: lab.Browser, python: str, layers: int, own: pages.Opening) -
         f"{own.heap_mb:.0f}",
         f"{own.nodes:,} nodes",
     )
-    tools = [rivals.torchvista(browser, python, layers), rivals.model_explorer(browser, python, layers)]
+    tools = [rivals.opened(tool, python, layers) for tool in ("torchvista", "model-explorer")]
     if layers <= SMALL_LAYERS:
-        tools.append(rivals.model_explorer(browser, python, layers, dynamic=True))
+        tools.append(rivals.opened("model-explorer", python, layers, "--dynamic"))
     for tool in tools:
         number = [
             f"{value:,.0f}" if value is not None else "-"
@@ -111,8 +111,8 @@ def main() -> None:
         if "rivals" in asked.only and asked.rivals:
             for layers in asked.beside:
                 own = pages.opening(browser, pages.prepare(recorded, layers, Path(folder)))
-                beside(browser, asked.rivals, layers, own)
-            beside(browser, asked.rivals, asked.layers, pages.opening(browser, made))
+                beside(asked.rivals, layers, own)
+            beside(asked.rivals, asked.layers, pages.opening(browser, made))
 
 
 if __name__ == "__main__":

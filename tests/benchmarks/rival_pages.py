@@ -6,21 +6,27 @@ given apart. They end with the first frame that holds the graph, and, for everyt
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Browser, Error, Page
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from playwright.sync_api import Browser, Page
 
 from browser import lab
 
 SCRIPT = Path(__file__).with_name("rivals.py")
-LIMIT_S = 150
+LIMIT_S = 240
 DEEP = 1_000_000
 ALL_LEVELS = 99
 
@@ -65,51 +71,76 @@ class Opened(NamedTuple):
     error: str | None = None
 
 
-def torchvista(browser: Browser, python: str, layers: int) -> Opened:
+Told = Iterator[dict[str, Any]]
+"""Facts of `Opened`, as they become known."""
+
+
+def opened(tool: str, python: str, layers: int, *options: str) -> Opened:
+    """What one tool takes for the model. It runs in a process group of its own, which is ended when a page does not come back.
+
+    Args:
+        tool: ``torchvista`` or ``model-explorer``.
+        python: The Python that has it.
+        layers: Of the model.
+        options: ``--dynamic``.
+    """
+    command = [sys.executable, __file__, tool, python, str(layers), *options]
+    facts: dict[str, Any] = {"tool": tool + "".join(f", {option[2:]}" for option in options)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    late = threading.Timer(LIMIT_S, _end, [process])
+    late.start()
+    assert process.stdout
+    for line in process.stdout:
+        facts |= json.loads(line)
+    if not late.is_alive() and facts.get("error") is None:
+        missing = "anything to see" if facts.get("folded_ms") is None else "all opened"
+        facts["error"] = f"not {missing} within {LIMIT_S} s"
+    late.cancel()
+    process.wait()
+    return Opened(**facts)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def torchvista(browser: Browser, python: str, layers: int) -> Told:
     """A page of torchvista's with modules closed, and one with all of them open: it has no button for that."""
     with tempfile.TemporaryDirectory() as folder:
         deep = 0
         told = _told(python, "torchvista", str(layers), "1", f"{folder}/folded.html")
         if "error" in told:
-            first = told["error"]
             deep = DEEP
+            yield {"tool": "torchvista, recursion limit raised"}
             told = _told(python, "torchvista", str(layers), "1", f"{folder}/folded.html", deep=deep)
-            if "error" in told:
-                return Opened("torchvista", error=first)
-        name = "torchvista" + (", recursion limit raised" if deep else "")
-        folded, heap = _page(browser, Path(folder, "folded.html"))
-        if folded is None:
-            return Opened(name, told["seconds"] * 1e3, error=f"nothing to see after {LIMIT_S} s")
+        if "error" in told:
+            yield {"error": told["error"]}
+            return
+        yield {"ready_ms": told["seconds"] * 1e3}
+        yield from _page(browser, Path(folder, "folded.html"), "folded_ms")
         _told(python, "torchvista", str(layers), str(ALL_LEVELS), f"{folder}/open.html", deep=deep)
-        expanded, wide = _page(browser, Path(folder, "open.html"))
-        late = None if expanded else f"expanded: nothing to see after {LIMIT_S} s"
-        return Opened(name, told["seconds"] * 1e3, folded, expanded, wide or heap, late)
+        yield from _page(browser, Path(folder, "open.html"), "expanded_ms")
 
 
-def model_explorer(browser: Browser, python: str, layers: int, *, dynamic: bool = False) -> Opened:
+def model_explorer(browser: Browser, python: str, layers: int, *, dynamic: bool) -> Told:
     """Model Explorer's page, and its button that opens all layers."""
-    name = "Model Explorer" + (", one size dynamic" if dynamic else "")
     with _served(python, layers, dynamic) as told:
         if "error" in told:
-            return Opened(name, error=told["error"])
+            yield {"error": told["error"]}
+            return
+        yield {"ready_ms": told["seconds"] * 1e3}
         page = _new_page(browser, _MODEL_EXPLORER)
         page.route("**/check_new_version", lambda route: route.abort())
-        try:
-            page.goto(told["address"], wait_until="commit")
-            folded = _seen(page)
-            if folded is None:
-                return Opened(name, told["seconds"] * 1e3, error=f"nothing to see after {LIMIT_S} s")
-            page.wait_for_timeout(1500)
-            page.evaluate(
-                "() => { window.seenAt = null; addEventListener('click', () => (window.clickedAt = performance.now()), true); }"
-            )
-            page.locator("mat-icon", has_text="unfold_more_double").first.click()
-            end = _seen(page)
-            expanded = None if end is None else end - page.evaluate("window.clickedAt")
-            late = None if expanded else f"expanded: nothing to see after {LIMIT_S} s"
-            return Opened(name, told["seconds"] * 1e3, folded, expanded, heap_mb(page), late)
-        finally:
-            page.close()
+        page.goto(told["address"], wait_until="commit")
+        yield {"folded_ms": _seen(page), "heap_mb": heap_mb(page)}
+        page.wait_for_timeout(1500)
+        page.evaluate(
+            "() => { window.seenAt = null; addEventListener('click', () => (window.clickedAt = performance.now()), true); }"
+        )
+        page.locator("mat-icon", has_text="unfold_more_double").first.click()
+        end = _seen(page)
+        yield {"expanded_ms": end - page.evaluate("window.clickedAt"), "heap_mb": heap_mb(page)}
 
 
 def heap_mb(page: Page) -> float:
@@ -121,14 +152,11 @@ def heap_mb(page: Page) -> float:
     return (used["usedSize"] + used.get("backingStorageSize", 0)) / 1e6
 
 
-def _page(browser: Browser, file: Path) -> tuple[float | None, float | None]:
+def _page(browser: Browser, file: Path, what: str) -> Told:
     page = _new_page(browser, _TORCHVISTA)
-    try:
-        page.goto(file.as_uri(), wait_until="commit", timeout=LIMIT_S * 1000)
-        seen = _seen(page)
-        return seen, heap_mb(page) if seen else None
-    finally:
-        page.close()
+    page.goto(file.as_uri(), wait_until="commit", timeout=LIMIT_S * 1000)
+    yield {what: _seen(page), "heap_mb": heap_mb(page)}
+    page.close()
 
 
 def _new_page(browser: Browser, script: str) -> Page:
@@ -138,11 +166,8 @@ def _new_page(browser: Browser, script: str) -> Page:
     return page
 
 
-def _seen(page: Page) -> float | None:
-    try:
-        page.wait_for_function("window.seenAt", timeout=LIMIT_S * 1000)
-    except Error:
-        return None
+def _seen(page: Page) -> float:
+    page.wait_for_function("window.seenAt", timeout=LIMIT_S * 1000)
     return page.evaluate("window.seenAt")
 
 
@@ -178,3 +203,19 @@ def _line(text: str, said: str) -> dict[str, Any]:
         print(said[-2000:], file=sys.stderr)
         return {"error": said.strip().splitlines()[-1] if said.strip() else "it said nothing"}
     return json.loads(lines[-1])
+
+
+def main() -> None:
+    """Opens the model in one tool and prints facts as they become known, a line each."""
+    tool, python, layers, *options = sys.argv[1:]
+    with lab.launched(lab.chromium() or sys.exit("there is no Chromium here")) as browser:
+        if tool == "torchvista":
+            told = torchvista(browser, python, int(layers))
+        else:
+            told = model_explorer(browser, python, int(layers), dynamic="--dynamic" in options)
+        for facts in told:
+            print(json.dumps(facts), flush=True)
+
+
+if __name__ == "__main__":
+    main()
