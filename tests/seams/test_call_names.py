@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 
 import compile_inspector as ci
@@ -43,6 +45,57 @@ def test_a_module_knows_that_it_is_one() -> None:
     module = torch.compile(torch.nn.Sequential(torch.nn.Linear(3, 3)), backend="eager")
     (row,) = recorded(lambda: module(torch.ones(2, 3))).compiles
     assert row.call == Call("module(torch.ones(2, 3))", ("*args",), module=True)
+
+
+def passed_on(method):
+    @functools.wraps(method)
+    def wrapper(*args, **kwargs):
+        return method(*args, **kwargs)
+
+    return wrapper
+
+
+class Wrapped(torch.nn.Module):
+    @passed_on
+    def forward(self, x):
+        return x * 2
+
+    @passed_on
+    def other(self, x):
+        return x * 3
+
+
+def test_a_wrapped_method_knows_that_it_is_bound() -> None:
+    """A decorator around a method takes the object among the arguments; one around a function, or torch's own, takes none."""
+    module = Wrapped()
+    whole, part = torch.compile(module, backend="eager"), torch.compile(module.other, backend="eager")
+    free = torch.compile(passed_on(double), backend="eager")
+    own = Wrapped()
+    own.forward = passed_on(double)
+    alone = torch.compile(own, backend="eager")
+    calls = []
+    for run in (whole, part, free, alone):
+        torch._dynamo.reset()
+        (row,) = recorded(lambda run=run: run(torch.ones(3))).compiles
+        calls.append(row.call)
+    assert [call.parameters for call in calls] == [("*args",)] * 4
+    assert [call.bound for call in calls] == [True, True, False, False]
+    torch._dynamo.reset()
+    module.compile(backend="eager")
+    (row,) = recorded(lambda: module(torch.ones(3))).compiles
+    assert row.call.bound
+
+
+def test_a_wrapped_methods_argument_is_counted_as_the_user_does() -> None:
+    """Of a module whose method a decorator wraps, a finding names the user's argument and lines that can be pasted."""
+    module = torch.compile(Wrapped(), backend="eager")
+
+    def grow() -> None:
+        for size in (3, 4):
+            module(torch.ones(size))
+
+    (finding,) = recorded(grow).findings
+    assert "dimension 0 of the first argument of module" in finding.title
 
 
 def test_a_call_that_torch_makes_is_not_the_users() -> None:

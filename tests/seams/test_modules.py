@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -115,6 +116,37 @@ def test_a_function_has_no_root_module() -> None:
     assert "" not in paths
 
 
+def passed_on(method):
+    @functools.wraps(method)
+    def wrapper(*args, **kwargs):
+        return method(*args, **kwargs)
+
+    return wrapper
+
+
+class Wrapped(Net):
+    forward = passed_on(Net.forward)
+
+
+def test_a_wrapped_method_has_its_module_for_a_root() -> None:
+    """A decorator around ``forward`` changes no path: the module that it takes first of all is the root."""
+    origins = Origins(run(Wrapped(1)))
+    paths = {origins.path(node) for node in origins.fact["nodes"]}
+    assert paths == {"layers.0.mlp.0", "layers.0.mlp.1", "layers.0", "heads.a b", ""}
+    assert next(kind for path, kind in origins.fact["paths"] if path == "").endswith("test_modules.Wrapped")
+
+
+def test_several_modules_that_one_name_takes_stay_apart() -> None:
+    """Of ``function(*modules)`` none is the root."""
+
+    def function(*modules):
+        return sum(module(torch.ones(2, 4)) for module in modules)
+
+    origins = Origins(run(function, args=(Block(), Block())))
+    paths = {origins.path(node) for node in origins.fact["nodes"]}
+    assert {"0.mlp.0", "1.mlp.0"} <= paths
+
+
 @pytest.mark.parametrize(
     ("qualified", "path"),
     [
@@ -146,7 +178,7 @@ def test_a_fault_is_counted_and_changes_nothing(monkeypatch: pytest.MonkeyPatch)
     def fail(*args):
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(modules, "_root_class", fail)
+    monkeypatch.setattr(modules, "_root", fail)
     net = Net(1)
     captured = run(net)
     assert torch.equal(captured.result, net(torch.ones(2, 4)))

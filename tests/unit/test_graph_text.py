@@ -12,6 +12,7 @@ import narrated
 from compile_inspector.model.graph_text import Parsed, parse_graph
 from compile_inspector.model.graph_types import read_annotation, read_sizes
 from compile_inspector.model.locations import Location
+from compile_inspector.model.module_paths import owner_of_parameter
 from compile_inspector.model.nodes import GraphNode, NodeOrigin
 from compile_inspector.recording.tables.graphs import graphs
 from compile_inspector.recording.trace_file import read_log
@@ -323,6 +324,15 @@ def test_depth_and_length_do_not_matter() -> None:
     nodes, problem, *_ = parsed(body(*lines, deep, "last = -x_9 + deep", "return (last,)"))
     assert (len(nodes), problem) == (20_004, None)
     assert nodes[-3].inputs == ("x_7",)
+
+
+@pytest.mark.parametrize(
+    ("root", "path"),
+    [("self", ("fc",)), ("args_0", ("fc",)), ("net", ("net", "fc")), ("args_1", ("args_1", "fc"))],
+)
+def test_the_compiled_modules_own_name_is_no_part_of_a_path(root: str, path: tuple[str, ...]) -> None:
+    """``self``, or what a decorator around the method took first, is the root; what else a function was given has its name."""
+    assert owner_of_parameter(f"L_{root}_modules_fc_parameters_weight_") == path
 
 
 def test_parameters_name_their_modules() -> None:

@@ -99,6 +99,17 @@ def test_what_torch_wraps_is_called_an_argument() -> None:
     )
 
 
+def test_a_method_in_a_wrapper_counts_without_its_object() -> None:
+    """A decorator's ``wrapper(*args)`` around a method takes the object first: the user passed one argument less."""
+    call = Call("net(ones(3), b)", ("*args",), module=True, bound=True)
+    found = Site(Location("/p/main.py", 7, "main", "y = net(ones(3), b)"), call)
+    assert found.words("L['args'][1].size()[0]") == "dimension 0 of the first argument of net"
+    assert found.words("L['args'][0].config") == "config of net"
+    assert found.name("L['args'][0].config") == "net.config"
+    assert found.name("L['args'][2]") == "b"
+    assert marked(found, "L['args'][1]").code == "x = ones(3)\nmark(x)\ny = net(x, b)"
+
+
 @pytest.mark.parametrize("text", ["g(" * 200, "\0", "g(x) +", "def f(): pass", "(" * 5000 + ")" * 5000, ""])
 def test_a_text_that_cannot_be_read_names_nothing(text: str) -> None:
     """Whatever a log holds for a call, the function's own names remain."""

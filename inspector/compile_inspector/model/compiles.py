@@ -56,11 +56,14 @@ class Call(msgspec.Struct, frozen=True):
         text: Its source: ``model(x, 2)``, of several lines where it has several.
         parameters: Names of the positional arguments of what was compiled, in order; ``*name`` for the one that takes the rest.
         module: Whether what is called is a module.
+        bound: Whether the first of all arguments, taken by ``*name``, is the object of the method that is called, as in a decorator's
+            ``wrapper(*args)``.
     """
 
     text: str
     parameters: tuple[str, ...]
     module: bool = False
+    bound: bool = False
 
 
 class Compile(msgspec.Struct, frozen=True):

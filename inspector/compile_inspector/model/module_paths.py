@@ -24,6 +24,8 @@ _STEP = 60
 computes again (RoPE's sine) is far from where it is used."""
 _REACH = 30
 """How many lines above a module's arithmetic on a parameter its function is taken to reach."""
+_ROOTS = ("self", "args_0")
+"""What the module is called whose method was compiled: a decorator around the method takes it as the first of ``*args``."""
 _QUIET = ("placeholder", "get_attr", "output")
 
 
@@ -38,7 +40,7 @@ def owner_of_parameter(name: str) -> Path | None:
     if stem[stored - 1] == "_":
         stored -= 1
     root, *modules = stem[2:stored].split("_modules_")
-    return (*(() if root == "self" else (root,)), *modules)
+    return (*(() if root in _ROOTS else (root,)), *modules)
 
 
 def is_parameter(name: str) -> bool:

@@ -112,7 +112,12 @@ class Places:
         if stack[-1] != self.user_line(stack):
             return None
         known: list[Any] = names
-        return Call(text, tuple(name for name in known if isinstance(name, str)), bool(fact.get("module")))
+        return Call(
+            text,
+            tuple(name for name in known if isinstance(name, str)),
+            module=bool(fact.get("module")),
+            bound=bool(fact.get("bound")),
+        )
 
     def _called(self, one: CompileTrace) -> Mapping[str, Any]:
         record = next((record for record in one.records if record.artifact == FACT + "call"), None)

@@ -12,7 +12,7 @@ import inspect
 import itertools
 import linecache
 from collections.abc import Callable
-from types import CodeType, FrameType
+from types import CodeType, FrameType, MethodType
 from typing import Any
 
 from compile_inspector.torch_seams.probe import Capability, Emit, Faults, Undo, lookup, patch, probe_names
@@ -36,8 +36,8 @@ def install(emit: Emit, faults: Faults) -> Undo:
     """Emits the fact ``call`` at the beginning of each compile: ``{"stack": [[file, line, function, code], ...]}``, outermost first.
 
     torch's own frames are left out. Where the innermost of them calls the compiled code itself, the fact also has ``text``, that call's
-    source, ``parameters``, the names of the code's positional arguments (``*name`` for the one that takes the rest), and ``module``,
-    whether what is called is a module.
+    source, ``parameters``, the names of the code's positional arguments (``*name`` for the one that takes the rest), ``module``,
+    whether what is called is a module, and ``bound``, whether the code is a method's that takes its object among the rest.
     """
     wanted = True
 
@@ -69,13 +69,14 @@ def install(emit: Emit, faults: Faults) -> Undo:
 def _written(frame: FrameType | None, code: CodeType) -> dict[str, Any]:
     """What the user wrote for the call; nothing where a frame that is neither Dynamo's nor a module's call lies between."""
     root = lookup("torch").__file__.removesuffix("__init__.py")
-    module = False
+    module = bound = False
     while frame is not None and frame.f_code.co_filename.startswith((root, _SEAMS)):
         file = frame.f_code.co_filename.removeprefix(root)
         called = file == _MODULE_FILE and frame.f_code.co_name in _MODULE_CALLS
         if not called and not file.startswith(("_dynamo/", "_compile.py", "optim/optimizer.py", _SEAMS)):
             return {}
         module = module or called
+        bound = bound or _method(frame, called=called) is code
         frame = frame.f_back
     text = None if frame is None else _source(frame)
     if text is None:
@@ -83,7 +84,26 @@ def _written(frame: FrameType | None, code: CodeType) -> dict[str, Any]:
     names = list(code.co_varnames[: code.co_argcount])
     if code.co_flags & inspect.CO_VARARGS:
         names.append(f"*{code.co_varnames[code.co_argcount + code.co_kwonlyargcount]}")
-    return {"text": text, "parameters": names, "module": module}
+    return {
+        "text": text,
+        "parameters": names,
+        "module": module,
+        "bound": bound and names[0].startswith("*"),
+    }
+
+
+def _method(frame: FrameType, *, called: bool) -> CodeType | None:
+    """The code of the method that one of torch's frames calls, None where it calls none.
+
+    It calls a module's ``forward``, which is bound where a class keeps it, or what was given to `torch.compile`.
+    """
+    if called:
+        module = frame.f_locals.get("self")
+        function = None if "forward" in vars(module) else inspect.getattr_static(module, "forward", None)
+    else:
+        given = frame.f_locals.get("fn") if frame.f_code.co_name == "compile_wrapper" else None
+        function = given.__func__ if type(given) is MethodType else None
+    return function.__code__ if inspect.isfunction(function) else None
 
 
 def _source(frame: FrameType) -> str | None:

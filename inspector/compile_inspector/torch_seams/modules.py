@@ -9,6 +9,7 @@ Source: `torch._dynamo.output_graph.OutputGraph.call_user_compiler`, `torch.fx.N
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any
@@ -42,7 +43,8 @@ def install(emit: Emit, faults: Faults) -> Undo:
         def call_user_compiler(self: Any, gm: Any, *args: Any, **kwargs: Any) -> Any:
             if wanted:
                 try:
-                    emit("modules", _Origins(torch_folder).read(gm.graph.nodes, _root_class(self, module)))
+                    root, prefix = _root(self, module)
+                    emit("modules", _Origins(torch_folder, prefix).read(gm.graph.nodes, root))
                 except Exception as error:
                     faults.count(NAME, error)
             return original(self, gm, *args, **kwargs)
@@ -59,9 +61,15 @@ def install(emit: Emit, faults: Faults) -> Undo:
     return undo
 
 
-def module_path(qualified: str) -> str:
-    """``layers.0.mlp`` for Dynamo's ``L['self'].layers.0.mlp``; ``""`` for the root module itself."""
+def module_path(qualified: str, root: str | None = None) -> str:
+    """``layers.0.mlp`` for Dynamo's ``L['self'].layers.0.mlp``; ``""`` for the root module itself.
+
+    Args:
+        qualified: As Dynamo names it.
+        root: The root module's own source, where it is more than a name: ``L['args'][0]``.
+    """
     path = _CONTAINER.sub(r".\1", qualified)
+    path = path.removeprefix(root) if root is not None else path
     path = _ROOT.sub("", path, count=1)
     return _INDEX.sub(lambda found: f".{found.group(1) or found.group(2)}", path).lstrip(".")
 
@@ -69,8 +77,9 @@ def module_path(qualified: str) -> str:
 class _Origins:
     """Reads the nodes of one graph; each distinct module and stack is worked out once."""
 
-    def __init__(self, torch_folder: str) -> None:
+    def __init__(self, torch_folder: str, prefix: str | None) -> None:
         self._torch_folder = torch_folder
+        self._prefix = prefix
         self._paths: dict[tuple[str, str], int] = {}
         self._lines: dict[tuple[Any, ...], int] = {}
         self._of_module: dict[tuple[str, Any], int] = {}
@@ -97,7 +106,7 @@ class _Origins:
         qualified, kind = entry[0], entry[1]
         known = self._of_module.get((qualified, kind))
         if known is None:
-            key = (module_path(qualified), kind if isinstance(kind, str) else _class_name(kind))
+            key = (module_path(qualified, self._prefix), kind if isinstance(kind, str) else _class_name(kind))
             known = self._of_module[qualified, kind] = self._paths.setdefault(key, len(self._paths))
         return known
 
@@ -121,10 +130,26 @@ def _class_name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _root_class(output: Any, module: type) -> str | None:
-    """The class of the module whose method is being compiled; None where the frame is no module's method."""
+def _root(output: Any, module: type) -> tuple[str | None, str | None]:
+    """The class of the module whose method is being compiled, and its source where that is more than a name.
+
+    Both are None where the frame is no module's method. A decorator's ``wrapper(*args)`` around a method has the module in ``args``.
+    """
     translator = output.root_tx
-    if translator is None or not translator.f_code.co_argcount:
-        return None
-    first = translator.f_locals.get(translator.f_code.co_varnames[0])
-    return _class_name(type(first)) if issubclass(type(first), module) else None
+    if translator is None:
+        return None, None
+    code = translator.f_code
+    if code.co_argcount:
+        first = translator.f_locals.get(code.co_varnames[0])
+        return (_class_name(type(first)), None) if issubclass(type(first), module) else (None, None)
+    if code.co_flags & inspect.CO_VARARGS:
+        name = code.co_varnames[code.co_kwonlyargcount]
+        passed = translator.f_locals.get(name)
+        if type(passed) is tuple and [issubclass(type(one), module) for one in passed].count(True) == 1:
+            first = passed[0]
+            return (
+                (_class_name(type(first)), f"L['{name}'][0]")
+                if issubclass(type(first), module)
+                else (None, None)
+            )
+    return None, None

@@ -81,11 +81,14 @@ class Site:
         if self.call is None or found is None or f"*{found[1]}" not in self.call.parameters[:1]:
             return source
         index = _INDEX.match(source, found.end())
-        if index is None or found[1] != "args" or int(index[1]) >= len(_ORDINALS):
+        if index is None or not (found[1] == "args" or self.call.bound):
+            return source
+        rest = source[index.end() :]
+        number = int(index[1]) - self.call.bound
+        if number >= len(_ORDINALS) or (number < 0 and self.called is None):
             return source
         callee = f" of {self.called}" if self.called else ""
-        argument = f"the {_ORDINALS[int(index[1])]} argument{callee}"
-        rest = source[index.end() :]
+        argument = f"the {_ORDINALS[number]} argument{callee}" if number >= 0 else self.called or ""
         size = _SIZE.match(rest)
         return (
             f"dimension {size[1]} of {argument}"
@@ -178,8 +181,8 @@ class Site:
 
     def _argument(self, tree: ast.Call, call: Call, name: str, rest: str) -> tuple[ast.expr | None, str]:
         receiver = bool(call.parameters) and call.parameters[0] in _RECEIVERS
+        bound = tree.func.value if isinstance(tree.func, ast.Attribute) else None
         if receiver and name == call.parameters[0]:
-            bound = tree.func.value if isinstance(tree.func, ast.Attribute) else None
             return (tree.func if call.module else bound), rest
         positional = call.parameters[1:] if receiver else call.parameters
         keywords = {one.arg: one.value for one in tree.keywords}
@@ -188,7 +191,8 @@ class Site:
         if (key := _KEY.match(rest)) is not None and name == "kwargs" and key[1] in keywords:
             return keywords[key[1]], rest[key.end() :]
         if f"*{name}" in positional and (index := _INDEX.match(rest)) is not None:
-            return _at(tree, positional.index(f"*{name}") + int(index[1])), rest[index.end() :]
+            place, rest = positional.index(f"*{name}") + int(index[1]) - call.bound, rest[index.end() :]
+            return (_at(tree, place) if place >= 0 else tree.func if call.module else bound), rest
         return (_at(tree, positional.index(name)) if name in positional else None), rest
 
     @property
