@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Camera } from "../src/explorer/camera.ts";
+import { dashAt, sidesInSight } from "../src/explorer/dashes.ts";
 import { drive, finish } from "../src/explorer/drive.ts";
 import { fileName, pngScale } from "../src/explorer/export.ts";
 import { familyOf, operatorOf } from "../src/explorer/families.ts";
@@ -123,4 +124,20 @@ test("a PNG file is twice the picture's size, and smaller where that cannot be o
 test("a file's name holds nothing but plain characters", () => {
   assert.equal(fileName("0/1", "post_grad", "svg"), "graph-0-1-post_grad.svg");
   assert.equal(fileName("../..", "<b>שלום", "png"), "graph-..-..-b.png");
+});
+
+test("a border is dashed only where it is in sight, and its dashes stand still while the picture moves", () => {
+  const border = { x: 40, y: 100, width: 500, height: 1_000_000 };
+  const sight = { x: 0, y: 400_003, width: 900, height: 800 };
+  assert.deepEqual(sidesInSight(border, 10, sight, 10), [40, 400_000, 40, 400_803, 540, 400_000, 540, 400_803]);
+  assert.deepEqual(sidesInSight(border, 10, { ...sight, y: 400_009 }, 10).filter((_, at) => at % 4 === 1), [400_000, 400_000]);
+  assert.deepEqual(sidesInSight(border, 10, { ...sight, x: 100, width: 100 }, 10), []);
+  assert.deepEqual(sidesInSight(border, 10, { x: 0, y: 0, width: 900, height: 800 }, 10), [50, 100, 530, 100, 40, 110, 40, 800, 540, 110, 540, 800]);
+  assert.deepEqual(sidesInSight({ ...border, height: 12 }, 10, { x: 0, y: 0, width: 900, height: 800 }, 10).length, 8);
+});
+
+test("dashes are as long on the screen from afar as they are near", () => {
+  const [on, off] = dashAt(0.07);
+  assert.ok(Math.abs(on * 0.07 - 4.2) < 1e-9 && Math.abs(off * 0.07 - 2.8) < 1e-9);
+  assert.deepEqual(dashAt(2), [6, 4]);
 });

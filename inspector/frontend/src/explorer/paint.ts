@@ -1,6 +1,7 @@
 // Paints a picture: what the camera sees of it, with as much detail as can be read at its scale.
 
 import type { Camera, Rect } from "./camera.ts";
+import { dashAt, sidesInSight } from "./dashes.ts";
 import { WORD_PX } from "./labels.ts";
 import { HEADER, TAG_HEIGHT, TAGS_SHOWN } from "./layout.ts";
 import type { Brush } from "./svg_brush.ts";
@@ -101,9 +102,32 @@ class Pass {
     const run = tree.isRun(scene.ref[box] as number);
     context.lineWidth = 1 / Math.max(this.scale, 0.6);
     context.strokeStyle = palette.colour("--line");
-    if (run) context.setLineDash([6, 4]);
+    if (run) this.dashed(box, 9);
+    else context.stroke();
+  }
+
+  private dashed(box: number, radius: number): void {
+    const { scene } = this.picture;
+    const { context } = this;
+    const border = { x: scene.x[box] as number, y: scene.y[box] as number, width: scene.width[box] as number, height: scene.height[box] as number };
+    const { x: left, y: top } = border;
+    const [right, bottom] = [left + border.width, top + border.height];
+    const dash = dashAt(this.scale);
+    const parts = sidesInSight(border, radius, this.view, dash[0] + dash[1]);
+    context.setLineDash(dash);
+    context.beginPath();
+    for (let at = 0; at < parts.length; at += 4) {
+      context.moveTo(parts[at] as number, parts[at + 1] as number);
+      context.lineTo(parts[at + 2] as number, parts[at + 3] as number);
+    }
     context.stroke();
-    if (run) context.setLineDash([]);
+    context.setLineDash([]);
+    context.beginPath();
+    for (const [x, y, aside, down] of [[left, top, 1, 1], [right, top, -1, 1], [right, bottom, -1, -1], [left, bottom, 1, -1]] as const) {
+      context.moveTo(x + aside * radius, y);
+      context.bezierCurveTo(x + aside * radius * 0.45, y, x, y + down * radius * 0.45, x, y + down * radius);
+    }
+    context.stroke();
   }
 
   /** The name of an open container, at a size that can be read from afar as well. */
