@@ -14,7 +14,7 @@ import compile_inspector as ci
 from compile_inspector.engine.artifacts import store
 from compile_inspector.engine.decorator import programs
 from compile_inspector.errors import GuardViolation, NotKept, NotLoaded
-from compile_inspector.torch_seams import kept_code, kept_guards, platform
+from compile_inspector.torch_seams import backends, kept_code, kept_guards, platform
 
 pytestmark = pytest.mark.skipif(
     not (kept_code.probe().available and kept_guards.probe().available and kept_code.keeps("aot_eager")),
@@ -438,3 +438,48 @@ def test_rows_tell_the_recorder(home: Path, tmp_path: Path) -> None:
     assert row in late.session.caches
     assert recorder.session.losses == ()
     assert ci.load(recorder.session.save(tmp_path / "log")).caches == recorder.session.caches
+
+
+@torch.library.custom_op("artifact_loading::halved", mutates_args=())
+def halved(x: torch.Tensor) -> torch.Tensor:
+    """A custom operator."""
+    return x / 2
+
+
+@halved.register_fake
+def _(x: torch.Tensor) -> torch.Tensor:
+    return torch.empty_like(x)
+
+
+class Halving(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.ops.artifact_loading.halved(x) + 1
+
+
+@pytest.mark.parametrize(("make", "watched"), [(Branch, False), (Halving, True)])
+def test_the_first_call_is_watched_for_custom_operators_only(
+    make: Any, watched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what was loaded only the first call of a program with custom operators goes through torch's mode that looks at their results."""
+    wrappers: Any = kept_code.lookup("torch._functorch._aot_autograd.runtime_wrappers:")
+    mode, entered = wrappers._AnalyzeCustomOpInputOutputMode, list[str]()
+
+    class Counted(mode):
+        def __enter__(self) -> Any:
+            entered.append(make.__name__)
+            return super().__enter__()
+
+    kept(make)
+    monkeypatch.setattr(wrappers, "_AnalyzeCustomOpInputOutputMode", Counted)
+    loaded(make)
+    assert entered == [make.__name__] * watched
+
+
+def test_a_backend_of_torchs_is_known_without_an_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a name means one of torch's backends is told without importing them all; a callable of the user's is found by its qualified name."""
+    found: Any = backends.own_callable("engine.test_artifact_loading.plain")
+    assert found.__qualname__ == "plain"
+    registry: Any = kept_code.lookup("torch._dynamo.backends.registry:")
+    for name in ("lookup_backend", "_COMPILER_FNS"):
+        monkeypatch.setattr(registry, name, {})
+    assert [backends.own_callable(name) for name in ("", "inductor", "aot_eager", "eager")] == [None] * 4

@@ -19,6 +19,7 @@ NAME = "backends"
 _SHAPES = "torch.fx.experimental.symbolic_shapes"
 USES = (
     "torch._dynamo.backends.registry:lookup_backend",
+    "torch._dynamo.backends.registry:_COMPILER_FNS",
     "torch._dynamo.source:ConstantSource",
     "torch._guards:CompileContext.current_compile_id",
     "torch._guards:TracingContext.try_get",
@@ -31,6 +32,7 @@ USES = (
     f"{_SHAPES}:StrictMinMaxConstraint",
     "torch.utils._sympy.value_ranges:ValueRanges",
 )
+_OF_TORCH = ("inductor", "aot_eager", "eager")
 
 
 def probe() -> Capability:
@@ -61,11 +63,17 @@ def named(name: str) -> Callable[..., Any]:
 
 def own_callable(name: str) -> Callable[..., Any] | None:
     """The backend that a name means, where it is not one of torch's."""
+    if (name or "inductor") in _OF_TORCH and (name or "inductor") not in _registered():
+        return None  # nobody has taken the name: spares the import of every backend, and a search for those of other packages
     try:
         found = named(name or "inductor")
     except ValueError:
         return None
     return None if str(getattr(found, "__module__", "torch")).startswith("torch.") else found
+
+
+def _registered() -> Any:
+    return getattr(lookup("torch._dynamo.backends.registry:"), "_COMPILER_FNS", _OF_TORCH)
 
 
 def inductor(module: Any, inputs: Sequence[Any], settings: dict[str, Any]) -> Callable[..., Any]:

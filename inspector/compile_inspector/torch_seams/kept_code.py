@@ -7,11 +7,13 @@ Source: `torch._dynamo.aot_compile.aot_compile_fullgraph`, `torch._dynamo.aot_co
 
 from __future__ import annotations
 
+import functools
 import importlib
 import marshal
+import threading
 import types
 from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 
 from compile_inspector.torch_seams.probe import Capability, lookup, patch, probe_names
@@ -32,6 +34,7 @@ USES = (
     "torch._inductor.cpu_vec_isa:valid_vec_isa_list",
     "torch._inductor.codecache:PyCodeCache",
     "torch._dynamo.utils:get_metrics_context",
+    "torch._functorch._aot_autograd.runtime_wrappers:_FirstInvocationContext.__init__",
 )
 _SETTINGS = (
     "bundled_autograd_cache",
@@ -95,17 +98,49 @@ def dump_graph(module: Any) -> tuple[str, str, bytes]:
     return kind.__module__, kind.__qualname__, kind.serialize_compile_artifacts(kind(module))
 
 
-def load(kept: tuple[str, str, bytes]) -> Callable[..., Any]:
-    """The callable that `dump` took."""
+def load(kept: tuple[str, str, bytes], *, calls_custom_operators: bool = True) -> Callable[..., Any]:
+    """The callable that `dump` took.
+
+    Args:
+        kept: As it was taken.
+        calls_custom_operators: False where every operator in it is torch's own: its first call then goes without the dispatch mode by which
+            AOTAutograd looks at each operator, to see whether the results of custom ones share memory with their arguments.
+    """
     module, name, data = kept
     kind: Any = importlib.import_module(module)
     for part in name.split("."):
         kind = getattr(kind, part)
-    with lookup("torch._dynamo.utils:get_metrics_context")(), _without_a_compiler():
+    watched = nullcontext() if calls_custom_operators else _first_call_unwatched()
+    with lookup("torch._dynamo.utils:get_metrics_context")(), _without_a_compiler(), watched:
         run = kind.deserialize_compile_artifacts(data)
     if isinstance(run, lookup(f"{_TYPES}:GraphModuleSerializableCallable")):
         return run.graph_module.forward
     return getattr(run, "compiled_fn", run)
+
+
+@contextmanager
+def _first_call_unwatched() -> Generator[None]:
+    """What this thread loads in this block takes its first call for a later one."""
+    first = getattr(
+        lookup("torch._functorch._aot_autograd.runtime_wrappers:"), "_FirstInvocationContext", None
+    )
+    thread = threading.get_ident()
+
+    def make(original: Callable[[Any], None]) -> Callable[[Any], None]:
+        @functools.wraps(original)
+        def __init__(self: Any) -> None:  # noqa: N807
+            original(self)
+            if threading.get_ident() == thread and hasattr(self, "_is_first"):
+                self._is_first = False
+
+        return __init__
+
+    undo = None if first is None else patch(first, "__init__", make)
+    try:
+        yield
+    finally:
+        if undo is not None:
+            undo()
 
 
 @contextmanager

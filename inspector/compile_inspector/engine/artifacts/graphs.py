@@ -123,9 +123,11 @@ def _shape(piece: KeptPiece) -> PieceShape:
     return PieceShape(piece.name, piece.place, piece.kind, piece.elsewhere, graph)
 
 
-def restored(code: GraphCode, vllm_config: Any, prefix: str) -> Callable[..., Any]:
+def restored(
+    code: GraphCode, vllm_config: Any, prefix: str, *, calls_custom_operators: bool = True
+) -> Callable[..., Any]:
     """What runs a graph again; each piece is captured anew, as it is after a compile."""
-    runs = [kept_code.load(one) for one in code.codes]
+    runs = [kept_code.load(one, calls_custom_operators=calls_custom_operators) for one in code.codes]
     compilation_counter.add("num_compiled_artifacts_loaded", len(runs))
     if not code.entries:
         return runs[0]

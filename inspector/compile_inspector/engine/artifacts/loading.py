@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import importlib
 import uuid
 from collections.abc import Iterator
@@ -73,11 +74,10 @@ def entry(
     _compare_texts(held, guards)
     if not guards.root.check(f_locals):
         raise Changed((_violated(guards, f_locals, program),))
+    custom = any(one.kind == saving.OPERATOR for one in header.values)
+    restored = functools.partial(graphs.restored, calls_custom_operators=custom)
     with program.partitions():
-        runs = {
-            name: graphs.restored(one, program.vllm_config, program.prefix)
-            for name, one in held.graphs.items()
-        }
+        runs = {name: restored(one, program.vllm_config, program.prefix) for name, one in held.graphs.items()}
     made = direct.entry_of(function, kept_code.code_of(held.code), runs, guards, None)
     direct.forget_with(made.run, scope.f_globals, names)
     return made
