@@ -149,3 +149,50 @@ def test_an_interrupt_under_inspector_on_leaves_nothing(client) -> None:
     run(client, "%inspector off")
     assert [output["data"]["text/plain"].split(" in ")[0] for output in shown] == ["1 compile"]
     assert said(run(client, LEFT)) == "[] [] 0\n"
+
+
+GRAPHED = """
+import compile_inspector as ci
+torch._dynamo.reset()
+with ci.record() as recorder:
+    f(torch.ones(3))
+view = recorder.session.graph()
+"""
+
+
+def test_an_explorer_is_on_its_way_before_its_graph_is_read(client) -> None:
+    """The browser gets the widget first, then its graph; what readers without the widget see takes its place at the end."""
+    messages = run(client, GRAPHED + "view")
+    order = [
+        m["msg_type"] if m["msg_type"].startswith(("comm", "update")) else sorted(m["content"]["data"])[0]
+        for m in messages
+        if m["msg_type"].startswith(("comm", "display", "update"))
+    ]
+    opened = len(order) - 1 - order[::-1].index("comm_open")
+    read, rest = order[opened + 1 :], order[:opened]
+    assert rest[0] == "text/html"
+    assert read == [WIDGET_VIEW, "comm_msg", "update_display_data"]
+    (update,) = [m for m in messages if m["msg_type"] == "comm_msg"]
+    assert list(update["content"]["data"]["state"]) == []
+    assert update["content"]["data"]["buffer_paths"] == [["graph"]]
+    first, *_, last = displayed(messages)
+    assert first["data"]["text/plain"] == "Graph of compile 0/0, dynamo"
+    assert last["data"]["text/plain"].startswith("Graph of compile 0/0, dynamo: 3 nodes")
+    assert "data:image/svg+xml" in last["data"]["text/html"]
+
+
+def test_an_explorer_whose_graph_cannot_be_read_is_taken_away(client) -> None:
+    """The reader sees the error, and no widget that waits for ever; shown again, it works."""
+    broken = """
+from compile_inspector.views import graph_widget
+answer = graph_widget.answer
+def fail(*args):
+    raise RuntimeError("planted")
+graph_widget.answer = fail
+view"""
+    messages = run(client, GRAPHED + broken)
+    assert errors(messages) == ["RuntimeError"]
+    assert [m["msg_type"] for m in messages if m["msg_type"].startswith("comm_c")] == ["comm_close"]
+    again = run(client, "graph_widget.answer = answer\nview")
+    assert errors(again) == []
+    assert any(m["content"].get("data", {}).get("buffer_paths") == [["graph"]] for m in again)

@@ -57,6 +57,11 @@ def parsed(text: str, **keywords: object) -> Parsed:
     return parse_graph(text, {}, {}, **keywords)  # type: ignore[arg-type]
 
 
+def both(text: str) -> tuple[tuple[GraphNode, ...], str | None]:
+    read = parsed(text)
+    return read.nodes, read.problem
+
+
 def by_name(text: str) -> dict[str, GraphNode]:
     return {node.name: node for node in parsed(text).nodes}
 
@@ -199,7 +204,7 @@ def test_a_signature_over_many_lines() -> None:
         "self, x",
         '\n        self,\n        a: "f32[2]cpu",  # Input(idx=0), b\n        b: "f32[]",  # Input(")")\n    ',
     )
-    nodes, problem, *_ = parsed(text)
+    nodes, problem = both(text)
     assert problem is None
     assert [(node.name, node.dtype, node.inputs) for node in nodes] == [
         ("a", "f32", ()),
@@ -219,7 +224,7 @@ def test_a_joint_graph_has_its_flattened_inputs() -> None:
         "return pytree.tree_unflatten([mul, None], self._out_spec)",
         signature="self, primals, tangents",
     )
-    nodes, problem, *_ = parsed(text)
+    nodes, problem = both(text)
     assert problem is None
     assert [(node.name, node.op) for node in nodes] == [
         ("primals_1", "placeholder"),
@@ -241,7 +246,7 @@ def test_graphs_that_operators_call() -> None:
         + "            cond = x_1.sin()\n            return (cond,)\n\n        class inner(torch.nn.Module):\n"
         + "            def forward(self, x):\n                return x\n"
     )
-    nodes, problem, *_ = parsed(text)
+    nodes, problem = both(text)
     assert problem is None
     assert [node.name for node in nodes] == [
         "x", "body_0", "cond", "output", "body_0.x_1", "body_0.cond", "body_0.output", "body_0.inner.x", "body_0.inner.output",
@@ -253,7 +258,7 @@ def test_graphs_that_operators_call() -> None:
 def test_what_is_no_python_is_read() -> None:
     """A representation that no parser of Python would take costs nothing but itself."""
     text = body("a = torch.map(<function f at 0x7f>, x)", "b = torch.sin(a)", "return (b,)")
-    nodes, problem, *_ = parsed(text)
+    nodes, problem = both(text)
     assert problem is None
     assert [node.inputs for node in nodes] == [(), ("x",), ("a",), ("b",)]
 
@@ -261,14 +266,14 @@ def test_what_is_no_python_is_read() -> None:
 def test_a_cut_inside_a_statement_is_said() -> None:
     """Everything before the cut is there, and the problem names the line."""
     text = FORMS[: FORMS.index("[None, {'k'") + 3]
-    nodes, problem, *_ = parsed(text)
+    nodes, problem = both(text)
     assert nodes[-1].name == "plain_called"
     assert problem == f"the text ends inside the statement on line {text.count(chr(10)) + 1}"
 
 
 def test_a_cut_between_statements_is_said() -> None:
     """A graph without its return is not whole."""
-    nodes, problem, *_ = parsed(FORMS[: FORMS.index("        neg =")])
+    nodes, problem = both(FORMS[: FORMS.index("        neg =")])
     assert nodes[-1].name == "text"
     assert problem == "the text ends before the graph's output"
 
@@ -276,7 +281,7 @@ def test_a_cut_between_statements_is_said() -> None:
 def test_a_damaged_line_costs_that_line() -> None:
     """What follows a damaged line is read; the problem says which line and how many."""
     text = body("a = torch.sin((x", "%%% garbage", "b = torch.cos(x)", "return (b,)")
-    nodes, problem, *_ = parsed(text)
+    nodes, problem = both(text)
     assert [node.name for node in nodes] == ["x", "b", "output"]
     assert problem == "line 3 could not be read (a bracket is left open)"
 
@@ -284,14 +289,14 @@ def test_a_damaged_line_costs_that_line() -> None:
 @pytest.mark.parametrize("text", ["", "\n\n", "not a graph at all", "class X:", "\x00\xff"])
 def test_a_text_without_a_graph(text: str) -> None:
     """There are no nodes, and that is said."""
-    assert parsed(text)[:2] == ((), "the text holds no graph")
+    assert both(text) == ((), "the text holds no graph")
 
 
 def test_every_prefix_gives_a_prefix_of_the_nodes() -> None:
     """Wherever a text is cut, the nodes before the cut are the same, and what is missing is said."""
     whole = [node.name for node in parsed(FORMS).nodes]
     for end in range(FORMS.index("        # File"), len(FORMS) - 1):
-        nodes, problem, *_ = parsed(FORMS[:end])
+        nodes, problem = both(FORMS[:end])
         names = [node.name for node in nodes]
         assert names[:-1] == whole[: len(names) - 1]
         assert problem is not None or names == whole
@@ -321,7 +326,7 @@ def test_depth_and_length_do_not_matter() -> None:
     """Twenty thousand nodes, and brackets nested fifty thousand deep, are read without recursion."""
     lines = ["x_0 = torch.sin(x)", *(f"x_{i} = torch.sin(x_{i - 1})" for i in range(1, 20_000))]
     deep = "deep = torch.stack(" + "[" * 50_000 + "x_7" + "]" * 50_000 + ")"
-    nodes, problem, *_ = parsed(body(*lines, deep, "last = -x_9 + deep", "return (last,)"))
+    nodes, problem = both(body(*lines, deep, "last = -x_9 + deep", "return (last,)"))
     assert (len(nodes), problem) == (20_004, None)
     assert nodes[-3].inputs == ("x_7",)
 

@@ -31,8 +31,8 @@ class _Fold:
 
     def __init__(self, graph: Graph, limit: int) -> None:
         self.limit = limit
-        self.merged = len(graph.nodes) - sum(hidden_nodes(graph)) > limit
-        self.tree = graph_tree(graph, most_loose=limit // 2 if self.merged else len(graph.nodes))
+        self.merged = len(graph.raw) - sum(hidden_nodes(graph)) > limit
+        self.tree = graph_tree(graph, most_loose=limit // 2 if self.merged else len(graph.raw))
         self.nodes = self.tree.nodes
         self.groups: list[TreeGroup] = self.tree.groups
         self.copies: dict[int, list[int]] = {}

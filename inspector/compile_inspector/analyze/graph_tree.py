@@ -6,7 +6,7 @@ which groups compute the same. Takes time in proportion to nodes and edges, and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -14,8 +14,8 @@ import msgspec
 from compile_inspector.analyze.graph_signatures import mark_alike
 from compile_inspector.analyze.loose_nodes import bundle_loose
 from compile_inspector.model.graph import Graph
+from compile_inspector.model.graph_types import RawNode
 from compile_inspector.model.module_paths import is_parameter
-from compile_inspector.model.nodes import GraphNode
 
 GroupKind = Literal["root", "module", "body", "run"]
 
@@ -80,11 +80,11 @@ class GraphTree(msgspec.Struct):
         order: The drawn nodes, group by group.
     """
 
-    nodes: Sequence[GraphNode]
+    nodes: Sequence[RawNode]
     types: list[int]
-    at: dict[str, int]
+    at: Mapping[str, int]
     sources: Sequence[list[int]]
-    readers: list[list[int]]
+    readers: Sequence[list[int]]
     groups: list[TreeGroup]
     group_of: list[int]
     hidden: bytearray
@@ -100,20 +100,14 @@ def graph_tree(graph: Graph, *, most_loose: int = 150) -> GraphTree:
         graph: Any stage's.
         most_loose: More nodes than this directly in one group are bundled by function.
     """
-    nodes = graph.nodes
-    at = {node.name: index for index, node in enumerate(nodes)}
-    sources = graph.sources
-    readers: list[list[int]] = [[] for _ in nodes]
-    for index, reads in enumerate(sources):
-        for source in reads:
-            readers[source].append(index)
+    nodes = graph.raw
     hidden = hidden_nodes(graph)
     tree = GraphTree(
         nodes,
         _type_numbers(graph),
-        at,
-        sources,
-        readers,
+        graph.at,
+        graph.sources,
+        graph.readers,
         [TreeGroup(0, "", "", "root", 0, [])],
         [],
         hidden,
@@ -130,18 +124,20 @@ def graph_tree(graph: Graph, *, most_loose: int = 150) -> GraphTree:
 
 
 def _type_numbers(graph: Graph) -> list[int]:
-    known = {id(type_): type_ for type_ in graph.types}
+    types = [node.annotation for node in graph.raw]
+    keys = list(map(id, types))
+    known = dict(zip(keys, types, strict=True))
     first = {type_: number for number, type_ in enumerate(dict.fromkeys(known.values()))}
     numbers = {key: first[type_] for key, type_ in known.items()}
-    return list(map(numbers.__getitem__, map(id, graph.types)))
+    return list(map(numbers.__getitem__, keys))
 
 
 def hidden_nodes(graph: Graph) -> bytearray:
     """By node: 1 where it folds into what reads it, as in `GraphTree.hidden`."""
-    return bytearray([node.op in _ENDS and _is_hidden(node) for node in graph.nodes])
+    return bytearray([node.op in _ENDS and _is_hidden(node) for node in graph.raw])
 
 
-def _is_hidden(node: GraphNode) -> bool:
+def _is_hidden(node: RawNode) -> bool:
     """Whether an end is a constant, a size that is an input, or an end of a graph that an operator calls."""
     if node.op == "get_attr" or "." in node.name:
         return True

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Literal
 
 import msgspec
 
 from compile_inspector.model.graph_text import Parsed, parse_graph
-from compile_inspector.model.graph_types import Annotation
+from compile_inspector.model.graph_types import RawNode
 from compile_inspector.model.nodes import GraphNode, NodeOrigin
 from compile_inspector.model.text import Text
 
@@ -83,19 +84,24 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
         return self._parsed.nodes
 
     @property
-    def text_lines(self) -> tuple[int, ...]:
-        """By node: where it begins in the printout, its first line being 0."""
-        return self._parsed.lines
+    def raw(self) -> Sequence[RawNode]:
+        """The same nodes as they were read, in half the time: without users, kernels and partition; not to be changed."""
+        return self._parsed.raw
 
     @property
-    def types(self) -> tuple[Annotation, ...]:
-        """By node: its type; nodes whose types are printed the same share one object."""
-        return self._parsed.types
+    def at(self) -> Mapping[str, int]:
+        """By name: where in `nodes` a node is."""
+        return self._parsed.at
 
     @property
-    def sources(self) -> tuple[list[int], ...]:
+    def sources(self) -> Sequence[list[int]]:
         """By node: where in `nodes` those are that it reads; not to be changed."""
         return self._parsed.sources
+
+    @property
+    def readers(self) -> Sequence[list[int]]:
+        """By node: where in `nodes` those are that read it; not to be changed."""
+        return self._parsed.readers
 
     @property
     def problem(self) -> str | None:

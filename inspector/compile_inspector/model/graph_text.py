@@ -8,33 +8,74 @@ by line, never evaluated and never parsed as Python: it stays readable where a r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from functools import cached_property
 
 from compile_inspector.model.graph_reader import GraphReader
-from compile_inspector.model.graph_types import Annotation, RawNode
-from compile_inspector.model.locations import Location
+from compile_inspector.model.graph_types import RawNode
 from compile_inspector.model.module_paths import Owner, guessed_owners, inherited_owners, owner_of_stored
 from compile_inspector.model.nodes import GraphNode, NodeOrigin
 
 
-class Parsed(NamedTuple):
+class Parsed:
     """A graph that was read.
 
     Attributes:
-        nodes: In order.
+        raw: Its nodes as they were read, in order.
         problem: A sentence that says which lines are missing, None where none are.
-        printed: The user's line that the printout itself gives for each node.
-        lines: Where each node begins in the printout, its first line being 0.
-        types: Each node's type; nodes whose types are printed the same share one.
-        sources: For each node: where in ``nodes`` those are that it reads, as in its ``inputs``.
+        at: Where in ``raw`` a node is, by name.
+        sources: For each node: where in ``raw`` those are that it reads, as in its ``inputs``.
+        readers: For each node: where those are that read it.
+
+    Args:
+        raw: In order.
+        problem: As above.
+        kernels_of: Names of kernels, by node name.
+        partition_of: Index of the partition, by node name.
     """
 
-    nodes: tuple[GraphNode, ...]
-    problem: str | None
-    printed: tuple[Location | None, ...]
-    lines: tuple[int, ...]
-    types: tuple[Annotation, ...]
-    sources: tuple[list[int], ...]
+    def __init__(
+        self,
+        raw: Sequence[RawNode],
+        problem: str | None,
+        kernels_of: Mapping[str, tuple[str, ...]],
+        partition_of: Mapping[str, int],
+    ) -> None:
+        self.raw = raw
+        self.problem = problem
+        self.kernels_of = kernels_of
+        self.partition_of = partition_of
+        self.at = {node.name: index for index, node in enumerate(raw)}
+        self.sources = [list(map(self.at.__getitem__, node.inputs)) for node in raw]
+        readers: list[list[int]] = [[] for _ in raw]
+        for index, reads in enumerate(self.sources):
+            for place in reads:
+                readers[place].append(index)
+        self.readers = readers
+
+    @cached_property
+    def nodes(self) -> tuple[GraphNode, ...]:
+        """In order, each with all that is known of it. Made on first use: a drawing of ten thousand does without."""
+        names = [node.name for node in self.raw]
+        kernels_of, partition_of = self.kernels_of, self.partition_of
+        return tuple(
+            [
+                GraphNode(
+                    node.name,
+                    node.op,
+                    node.target,
+                    node.inputs,
+                    tuple(map(names.__getitem__, users)),
+                    *node.annotation,
+                    node.location,
+                    node.module_path,
+                    node.module_class,
+                    partition_of.get(node.name),
+                    kernels_of.get(node.name, ()),
+                    node.args,
+                )
+                for node, users in zip(self.raw, self.readers, strict=True)
+            ]
+        )
 
 
 def parse_graph(
@@ -63,63 +104,41 @@ def parse_graph(
     reader = GraphReader(text, cells or {})
     reader.read()
     raw = reader.nodes
-    at = {node.name: index for index, node in enumerate(raw)}
-    sources = [list(map(at.__getitem__, node.inputs)) for node in raw]
-    users: list[list[str]] = [[] for _ in raw]
-    for node, reads in zip(raw, sources, strict=True):
-        for place in reads:
-            users[place].append(node.name)
-    owners = _owners(raw, origins, source, backward=backward)
-    partitions = partition_of or {}
-    nodes: list[GraphNode] = []
-    for node, readers in zip(raw, users, strict=True):
-        name = node.name
-        path, module_class, line = owners.get(name, _UNKNOWN)
-        dtype, shape, stride, device, value = node.annotation
-        nodes.append(
-            GraphNode(
-                name,
-                node.op,
-                node.target,
-                node.inputs,
-                tuple(readers),
-                dtype,
-                shape,
-                stride,
-                device,
-                value,
-                line or node.location,
-                path,
-                module_class,
-                partitions.get(name),
-                kernels_of.get(name, ()),
-                node.args,
-            )
-        )
-    return Parsed(
-        tuple(nodes),
-        reader.problem(),
-        tuple([node.location for node in raw]),
-        tuple([node.line for node in raw]),
-        tuple([node.annotation for node in raw]),
-        tuple(sources),
-    )
+    if origins:
+        _own(raw, origins)
+    else:
+        found = guessed_owners(raw) if source is None else _inherited(raw, source, backward=backward)
+        _give(raw, found)
+    return Parsed(raw, reader.problem(), kernels_of, partition_of or {})
+
+
+def _own(raw: Sequence[RawNode], origins: Mapping[str, NodeOrigin]) -> None:
+    """Gives nodes the modules and lines that a recording saw; a parameter is its module's, whatever read it."""
+    get = origins.get
+    for node in raw:
+        if node.op == "placeholder":
+            owner = owner_of_stored(node)
+            node.module_path = None if owner is None else owner[0]
+            continue
+        of = get(node.name)
+        if of is None:
+            node.location = node.printed
+        else:
+            node.module_path = of.module_path
+            node.module_class = of.module_class
+            node.location = of.location or node.printed
+
+
+def _inherited(raw: Sequence[RawNode], source: Parsed, *, backward: bool) -> dict[str, Owner]:
+    return inherited_owners(raw, source.raw, source.readers, last=backward)
+
+
+def _give(raw: Sequence[RawNode], owners: Mapping[str, Owner]) -> None:
+    for node in raw:
+        path, module_class, line = owners.get(node.name, _UNKNOWN)
+        node.module_path = path
+        node.module_class = module_class
+        node.location = line or node.printed
 
 
 _UNKNOWN: Owner = (None, None, None)
-
-
-def _owners(
-    raw: Sequence[RawNode], origins: Mapping[str, NodeOrigin], source: Parsed | None, *, backward: bool
-) -> dict[str, Owner]:
-    if not origins:
-        if source is None:
-            return guessed_owners(raw)
-        return inherited_owners(raw, source.nodes, source.printed, last=backward)
-    owners: dict[str, Owner] = {
-        name: (of.module_path, of.module_class, of.location) for name, of in origins.items()
-    }
-    for node in raw:
-        if node.op == "placeholder":
-            owners[node.name] = owner_of_stored(node) or _UNKNOWN
-    return owners

@@ -15,16 +15,51 @@ Annotation = tuple[str | None, Size | None, Size | None, str | None, str | None]
 
 
 class RawNode(msgspec.Struct, gc=False):
-    """A node while it is being read: `GraphNode` without users and owner; ``line`` is where in the printout it begins, from 0."""
+    """A node as it was read: what `GraphNode` has but its users, kernels and partition.
+
+    Attributes:
+        annotation: Its type; nodes whose types are printed the same share one object.
+        printed: The user's line that the printout itself gives.
+        line: Where in the printout it begins, from 0.
+        location: The user's line, where that is known better than from the printout; filled in, like its module, after reading.
+    """
 
     name: str
     op: Op
     target: str
     inputs: tuple[str, ...]
     annotation: Annotation
-    location: Location | None
+    printed: Location | None
     args: str = ""
     line: int = -1
+    location: Location | None = None
+    module_path: str | None = None
+    module_class: str | None = None
+
+    @property
+    def dtype(self) -> str | None:
+        """As in `GraphNode`."""
+        return self.annotation[0]
+
+    @property
+    def shape(self) -> Size | None:
+        """As in `GraphNode`."""
+        return self.annotation[1]
+
+    @property
+    def stride(self) -> Size | None:
+        """As in `GraphNode`."""
+        return self.annotation[2]
+
+    @property
+    def device(self) -> str | None:
+        """As in `GraphNode`."""
+        return self.annotation[3]
+
+    @property
+    def value(self) -> str | None:
+        """As in `GraphNode`."""
+        return self.annotation[4]
 
 
 _TENSOR = re.compile(r"([a-z]\w*)\[([^\]]*)\](?:\[([^\]]*)\])?([a-z]\w*(?::\d+)?)?")

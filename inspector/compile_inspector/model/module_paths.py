@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 from compile_inspector.model.graph_types import RawNode
 from compile_inspector.model.locations import Location
-from compile_inspector.model.nodes import GraphNode
 
 Path = tuple[str, ...]
 Owner = tuple[str | None, str | None, Location | None]
@@ -70,12 +69,12 @@ def _spread(calls: Sequence[RawNode], anchors: Sequence[Path | None]) -> list[Pa
     """
     spread = list(anchors)
     for index, node in enumerate(calls):
-        if anchors[index] is None or node.location is None or not _is_arithmetic(node):
+        if anchors[index] is None or node.printed is None or not _is_arithmetic(node):
             continue
-        line, at = node.location, index - 1
-        while at >= 0 and spread[at] is None and _leads_to(calls[at].location, line):
+        line, at = node.printed, index - 1
+        while at >= 0 and spread[at] is None and _leads_to(calls[at].printed, line):
             spread[at] = anchors[index]
-            line = calls[at].location or line
+            line = calls[at].printed or line
             at -= 1
     return spread
 
@@ -117,10 +116,10 @@ def _between(calls: Sequence[RawNode], known: Sequence[Path | None]) -> list[Pat
             and _numbered(after[index], depth)
         ):
             shared = before[: depth + 1]
-            if node.location is not None:
-                tails[node.location] = depth + 1
-        elif node.location in tails and _numbered(before, tails[node.location] - 1):  # type: ignore[index]
-            shared = (before or ())[: tails[node.location]]  # type: ignore[index]
+            if node.printed is not None:
+                tails[node.printed] = depth + 1
+        elif node.printed in tails and _numbered(before, tails[node.printed] - 1):  # type: ignore[index]
+            shared = (before or ())[: tails[node.printed]]  # type: ignore[index]
         paths[index] = shared or None
     return paths
 
@@ -161,7 +160,7 @@ def _common(one: Path | None, other: Path | None) -> Path | None:
 
 
 def inherited_owners(
-    nodes: Sequence[RawNode], source: Sequence[GraphNode], printed: Sequence[Location | None], *, last: bool
+    nodes: Sequence[RawNode], source: Sequence[RawNode], users: Sequence[Sequence[int]], *, last: bool
 ) -> dict[str, Owner]:
     """Owners by node name, from the Dynamo graph that a later stage was lowered from.
 
@@ -171,29 +170,29 @@ def inherited_owners(
     Args:
         nodes: The later stage.
         source: The Dynamo graph, its owners known.
-        printed: The line that the printout gives for each node of ``source``.
+        users: For each node of ``source``: where in it those are that read it.
         last: True for a backward graph, which begins where the Dynamo graph ends.
     """
     calls = [node for node in source if node.op not in _QUIET]
-    lines = [place for node, place in zip(source, printed, strict=True) if node.op not in _QUIET]
+    lines = [node.printed for node in calls]
     places: dict[Location, list[int]] = {}
     for index, place in enumerate(lines):
         if place is not None:
             places.setdefault(place, []).append(index)
     named = {node.name: index for index, node in enumerate(calls)}
-    readers = _readers(nodes, source, named)
+    readers = _readers(nodes, source, users, named)
     owners = _parameters(nodes, source)
     cursor = len(calls) - 1 if last else 0
     for node in nodes:
         if node.op in _QUIET:
             continue
         at = named.get(node.name)
-        if at is None or calls[at].target != node.target or lines[at] != node.location:
-            at = _nearest(places.get(node.location) if node.location else None, cursor, last=last)
+        if at is None or calls[at].target != node.target or lines[at] != node.printed:
+            at = _nearest(places.get(node.printed) if node.printed else None, cursor, last=last)
             at = _read_by(node, readers, at, lines)
         if at is None:
             continue
-        if abs(at - cursor) <= _STEP or len(places.get(node.location, ()) if node.location else ()) != 1:
+        if abs(at - cursor) <= _STEP or len(places.get(node.printed, ()) if node.printed else ()) != 1:
             cursor = at
         found = calls[at]
         owners[node.name] = (found.module_path, found.module_class, found.location)
@@ -216,46 +215,49 @@ def _read_by(
 ) -> int | None:
     """Where the parameter that a node reads was read on the same line before; ``at`` where that is not known."""
     for name in node.inputs:
-        same = [index for index in readers.get(name, ()) if lines[index] == node.location]
+        same = [index for index in readers.get(name, ()) if lines[index] == node.printed]
         if len(same) == 1:
             return same[0]
     return at
 
 
-def _matched(nodes: Sequence[RawNode], source: Sequence[GraphNode]) -> list[tuple[RawNode, GraphNode]]:
-    """The later stage's placeholders, each with the Dynamo placeholder that became it."""
-    given = [node for node in source if node.op == "placeholder" and "." not in node.name]
-    pairs: list[tuple[RawNode, GraphNode]] = []
+def _matched(nodes: Sequence[RawNode], source: Sequence[RawNode]) -> list[tuple[RawNode, int]]:
+    """The later stage's placeholders, each with where the Dynamo placeholder is that became it."""
+    given = [at for at, node in enumerate(source) if node.op == "placeholder" and "." not in node.name]
+    pairs: list[tuple[RawNode, int]] = []
     for node in nodes:
         found = _LOWERED.fullmatch(node.name) if node.op == "placeholder" else None
         if found is None:
             continue
         index = int(found[1][:9]) - 1 if found[1] else int(found[2][:9])
-        if 0 <= index < len(given) and given[index].dtype == node.annotation[0]:
+        if 0 <= index < len(given) and source[given[index]].dtype == node.dtype:
             pairs.append((node, given[index]))
     return pairs
 
 
-def _parameters(nodes: Sequence[RawNode], source: Sequence[GraphNode]) -> dict[str, Owner]:
+def _parameters(nodes: Sequence[RawNode], source: Sequence[RawNode]) -> dict[str, Owner]:
     return {
         node.name: owner
         for node, given in _matched(nodes, source)
-        if (owner := owner_of_stored(given)) is not None
+        if (owner := owner_of_stored(source[given])) is not None
     }
 
 
-def owner_of_stored(node: RawNode | GraphNode) -> Owner | None:
+def owner_of_stored(node: RawNode) -> Owner | None:
     """Whose parameter or buffer a placeholder is; None for what is none."""
     path = owner_of_parameter(node.target) if node.op == "placeholder" else None
     return None if path is None else (".".join(path), None, None)
 
 
 def _readers(
-    nodes: Sequence[RawNode], source: Sequence[GraphNode], named: Mapping[str, int]
+    nodes: Sequence[RawNode],
+    source: Sequence[RawNode],
+    users: Sequence[Sequence[int]],
+    named: Mapping[str, int],
 ) -> dict[str, list[int]]:
     """By placeholder of the later stage: where in the Dynamo graph its value was read, if at few places."""
     return {
-        node.name: [named[user] for user in given.users if user in named]
+        node.name: [named[name] for user in users[given] if (name := source[user].name) in named]
         for node, given in _matched(nodes, source)
-        if len(given.users) <= 4
+        if len(users[given]) <= 4
     }

@@ -9,6 +9,7 @@ saved notebook needs none of it.
 from __future__ import annotations
 
 import sys
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from compile_inspector.errors import InspectorError
@@ -48,18 +49,24 @@ def display_session(tables: Tables, *, view: str | None = None) -> None:
 
 
 def display_graph(view: GraphView) -> None:
-    """Displays the explorer of a graph through IPython. The drawing for readers without it is made after it is on its way."""
+    """Displays the explorer of a graph through IPython.
+
+    The explorer is on its way before the graph is read, so that a browser prepares it meanwhile; what readers without it see is made last.
+    """
     from IPython.display import display  # pyright: ignore[reportUnknownVariableType]
 
-    from compile_inspector.views.graph_summary import graph_html
+    from compile_inspector.views.graph_summary import graph_heading, graph_html
 
     if not _in_notebook():
         display({"text/plain": str(view)}, raw=True)
         return
     graph = view.graph
-    handle: Any = display(_static(str(view), graph_html(graph, drawn=False)), raw=True, display_id=True)
-    reference = {"version_major": 2, "version_minor": 0, "model_id": view.widget.model_id}
+    heading = graph_heading(graph)
+    handle: Any = display(_static(heading, f"<pre>{escape(heading)}</pre>"), raw=True, display_id=True)
+    widget = view.open()
+    reference = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     display({"application/vnd.jupyter.widget-view+json": reference}, raw=True)
+    widget.read()
     handle.update(_static(str(view), graph_html(graph)), raw=True)
 
 

@@ -13,17 +13,22 @@ from compile_inspector.views.words import count, visible
 _MOST = 10
 _MOST_CHARACTERS = 140_000
 """Of a drawing in a saved notebook."""
+_MOST_BOXES = 100
+"""That many take about as many characters as there is room for."""
 _FEWEST_BOXES = 12
+
+
+def graph_heading(graph: Graph) -> str:
+    """Which graph it is, in some words; it need not be read for that."""
+    return visible(f"Graph of compile {graph.compile_id}, {graph.stage}")
 
 
 def graph_text(graph: Graph) -> str:
     """The graph in some lines: what it is, its inputs, and its commonest operations."""
-    nodes = graph.nodes
+    nodes = graph.raw
     inputs = [node for node in nodes if node.op == "placeholder"]
     calls = Counter(node.target for node in nodes if node.op.startswith("call_"))
-    lines = [
-        f"Graph of compile {graph.compile_id}, {graph.stage}: {count(len(nodes), 'node')}, {count(len(inputs), 'input')}"
-    ]
+    lines = [f"{graph_heading(graph)}: {count(len(nodes), 'node')}, {count(len(inputs), 'input')}"]
     lines += [f"  {number:>6,}  {target}" for target, number in calls.most_common(_MOST)]
     if len(calls) > _MOST:
         lines.append(f"          and {count(len(calls) - _MOST, 'more operation')}")
@@ -55,9 +60,9 @@ def graph_html(graph: Graph, *, drawn: bool = True) -> str:
 
 def _image(graph: Graph) -> tuple[str, str]:
     """The drawing in base64, folded to as many boxes as there is room for, and its note."""
-    from compile_inspector.views.graph_drawing import MAX_BOXES, as_image, draw
+    from compile_inspector.views.graph_drawing import as_image, draw
 
-    boxes = MAX_BOXES
+    boxes = _MOST_BOXES
     while True:
         drawing = draw(graph, max_nodes=boxes)
         data = base64.b64encode(as_image(drawing.svg).encode("utf-8", "replace")).decode()

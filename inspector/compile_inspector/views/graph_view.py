@@ -217,7 +217,13 @@ class GraphView:
     @property
     def widget(self) -> GraphWidget:
         """The ipywidget that shows it, to lay out with others; made on first use."""
-        if self._widget is None:
+        made = self.open()
+        made.read()
+        return made
+
+    def open(self) -> GraphWidget:
+        """The `widget`, which need not have read its graph yet."""
+        if self._widget is None or (self._widget.comm is None and not self._widget.graph):
             from compile_inspector.views.graph_widget import GraphWidget
 
             made = GraphWidget(self._tables, self._row)

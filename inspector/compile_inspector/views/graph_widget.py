@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 import traitlets
@@ -12,32 +9,21 @@ import traitlets
 from compile_inspector.model.graph import Graph
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.answers import answer
+from compile_inspector.views.collection import collection_put_off
 from compile_inspector.views.summary import rows_of
 from compile_inspector.views.widget import PartsWidget
 from compile_inspector.views.words import count
 
 
-@contextmanager
-def _collection_put_off() -> Generator[None]:
-    """Puts off Python's search for cycles, where it is on: in a process with torch one takes longer than reading a graph of 10,000 nodes."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()
-
-
 class GraphWidget(PartsWidget):
-    """The explorer of a session's graphs, opened on one of them.
+    """The explorer of a session's graphs, opened on one of them. It can be shown before the graph is read: `read` sends it.
 
     Args:
         tables: The session.
         row: Of its table of graphs, from 0.
 
     Attributes:
-        graph: The columns of the graph that it opens on.
+        graph: The columns of the graph that it opens on; none before it was read.
         row: The graph that is shown; readers change it too.
         selection: Names of the nodes that are picked; readers change it too.
         script: What is done in every view, in order: lists of a command and its arguments.
@@ -49,8 +35,19 @@ class GraphWidget(PartsWidget):
     script = traitlets.List().tag(sync=True)
 
     def __init__(self, tables: Tables, row: int) -> None:
-        with _collection_put_off():
-            super().__init__(tables, graph=answer(tables, f"explore:{row}"), row=row)
+        super().__init__(tables, row=row)
+        self._opened_on = row
+
+    def read(self) -> None:
+        """Reads the graph that it opens on, and sends it to where it is shown. Where that fails it is shown no more."""
+        if self.graph:
+            return
+        try:
+            with collection_put_off():
+                self.graph = answer(self._tables, f"explore:{self._opened_on}")
+        except BaseException:
+            self.close()
+            raise
 
     def take(self, tables: Tables) -> None:
         """Answers from these tables from now on, whose first graphs are the same."""

@@ -20,9 +20,9 @@ import msgspec
 from compile_inspector.analyze.graph_tree import GraphTree, graph_tree
 from compile_inspector.analyze.tensor_bytes import OutputBytes
 from compile_inspector.model.graph import Graph
+from compile_inspector.model.graph_types import RawNode
 from compile_inspector.model.guards import Guard
 from compile_inspector.model.locations import Location
-from compile_inspector.model.nodes import GraphNode
 from compile_inspector.model.symbols import Symbol
 from compile_inspector.model.tables import Tables
 from compile_inspector.views.summary import rows_of
@@ -174,7 +174,7 @@ def pack_graph(
             compile_id=visible(graph.compile_id),
             stage=graph.stage,
             name=visible(graph.name),
-            count=len(graph.nodes),
+            count=len(graph.raw),
             problem=None if problem is None else visible(problem),
             strings=strings or [],
             arrays=places,
@@ -212,8 +212,8 @@ def _node_columns(
         "target": column([node.target for node in nodes]),
         "args": column([node.args for node in nodes]),
         "group": array("I", tree.group_of),
-        "partition": array("i", [-1 if node.partition is None else node.partition for node in nodes]),
-        "text_line": array("i", graph.text_lines),
+        "partition": array("i", _partitions(graph)),
+        "text_line": array("i", [node.line for node in nodes]),
         "op": array("B", list(map(_OPS.__getitem__, [node.op for node in nodes]))),
         "hidden": array("B", tree.hidden),
         "stub": array("B", tree.stubs),
@@ -245,7 +245,7 @@ def _type_columns(
     }
 
 
-def _symbols(node: GraphNode, known: dict[str, int]) -> list[int]:
+def _symbols(node: RawNode, known: dict[str, int]) -> list[int]:
     text = f"{_sizes(node.shape or ())} {_sizes(node.stride or ())} {node.value or ''}"
     return [known.setdefault(name, len(known)) for name in dict.fromkeys(_SYMBOL.findall(text))]
 
@@ -278,8 +278,17 @@ def _sizes(sizes: Sizes) -> str:
 def _kernels(graph: Graph, known: dict[str, int]) -> Sequence[Sequence[int]]:
     """By node: the numbers of its kernels; ``known`` gets each kernel's name and number."""
     if not graph.kernels_of:
-        return [()] * len(graph.nodes)
-    return [[known.setdefault(name, len(known)) for name in node.kernels] for node in graph.nodes]
+        return [()] * len(graph.raw)
+    kernels = dict(graph.kernels_of)
+    return [[known.setdefault(name, len(known)) for name in kernels.get(node.name, ())] for node in graph.raw]
+
+
+def _partitions(graph: Graph) -> list[int]:
+    """By node: the index of its partition, -1 where it has none."""
+    if not graph.partition_of:
+        return [-1] * len(graph.raw)
+    partitions = dict(graph.partition_of)
+    return [partitions.get(node.name, -1) for node in graph.raw]
 
 
 def _lists(offsets: str, items: str, lists: Sequence[Sequence[int]]) -> dict[str, array[Any]]:
@@ -313,7 +322,7 @@ def guard_lists(tables: Tables, graph: Graph) -> dict[str, array[Any]]:
             rows.setdefault(_input_name(guard.source), []).append(row)
     found = [
         rows.get(_plain(node.target), ()) if rows and node.op in ("placeholder", "get_attr") else ()
-        for node in graph.nodes
+        for node in graph.raw
     ]
     return _lists("guard_offsets", "guard_rows", found)
 

@@ -19,8 +19,8 @@ type Command = readonly [string, ...(string | number)[]];
 export async function showGraph(model: Model, root: HTMLElement, signal: AbortSignal): Promise<void> {
   const parts = new Parts(model, (model.get("left_out") as Record<string, string> | undefined) ?? {}, signal);
   const row = asRow(model.get("row"));
-  const packed = model.get("graph") as Bytes;
-  const first = await decodeGraph(packed);
+  fill(root, h("p", { class: "waiting" }, "Reading the graph…"));
+  const first = await decodeGraph(await arrived(model, signal));
   if (signal.aborted) return;
   // The graph that came along is the one that the view opened on first; by now another may be shown.
   const opened = first.stages.find((entry) => entry.compile_id === first.compileId && entry.stage === first.stage && entry.name === first.name)?.row ?? row;
@@ -36,6 +36,21 @@ export async function showGraph(model: Model, root: HTMLElement, signal: AbortSi
     const back = h("button", { type: "button", class: "link", onclick: () => fill(root, made.element) }, "← Back to the graph");
     fill(root, h("div", { class: "back-bar" }, back), inspector(session.wire, parts, signal, target));
   };
+}
+
+/** The graph of a model; the kernel may still be reading it. */
+function arrived(model: Model, signal: AbortSignal): Promise<Bytes> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      const packed = model.get("graph") as Bytes | undefined;
+      if (!packed || packed.byteLength === 0) return;
+      model.off("change:graph", look);
+      resolve(packed);
+    };
+    model.on("change:graph", look);
+    signal.addEventListener("abort", () => model.off("change:graph", look), { once: true });
+    look();
+  });
 }
 
 /** What the rest of the session says, for links out of the graph; null where it is not to be had. */

@@ -52,7 +52,7 @@ function plainTwin(el: HTMLElement): HTMLElement | null {
 
 async function show(model: Model, root: HTMLElement, signal: AbortSignal): Promise<void> {
   try {
-    if (holds(model.get("graph"))) {
+    if (holds(model.get("graph")) || model.get("row") !== undefined) {
       await showGraph(model, root, signal);
       return;
     }

@@ -218,7 +218,7 @@ class _Reading:
             return counted
         found = [record for record in self._one.shipped if record.event == "dynamo_output_graph"]
         text = self._read(found[-1]) if found else None
-        return None if text is None else len(parse_graph(text, {}, {})[0]) or None
+        return None if text is None else len(parse_graph(text, {}, {}).raw) or None
 
 
 def _mapping(value: Any) -> Metrics:

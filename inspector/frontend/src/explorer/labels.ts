@@ -4,7 +4,7 @@ import { familyOf, operatorOf } from "./families.ts";
 import { CALL_FUNCTION, CALL_METHOD, OUTPUT, PLACEHOLDER, type GraphModel } from "./model.ts";
 import type { LayoutInput } from "./layout.ts";
 import { count } from "../format.ts";
-import { foldInput } from "./fold.ts";
+import { foldInput, NODE, type Folded } from "./fold.ts";
 import { shortClass } from "./words.ts";
 import type { Tree } from "./tree.ts";
 
@@ -145,41 +145,76 @@ export function fontsOf(family: string): Fonts {
   return { word: `600 ${WORD_PX}px ${family}`, dim: `400 ${WORD_PX}px ${family}`, detail: `400 ${DETAIL_PX}px ${family}`, tag: `500 9.5px ${family}` };
 }
 
-/** Sizes of everything that a graph may show. */
-export function layoutInput(tree: Tree, ruler: Ruler, fonts: Fonts): LayoutInput {
-  const { graph } = tree;
-  const total = tree.count + graph.count;
-  const itemWidth = new Float32Array(total);
-  const itemHeight = new Float32Array(total);
-  const headerWidth = new Float32Array(tree.count);
-  const tagWidth = new Float32Array(graph.count);
-  for (let container = 0; container < tree.count; container += 1) {
-    const { name, detail, times, flag } = containerLabel(tree, container);
+const MEASURED_AT_A_TIME = 250;
+
+/** Sizes of what a graph may show, measured when they are needed: a graph opens with some dozens of boxes of ten thousand. */
+export class Sizes {
+  /** Filled by `visible` and `all`: 0 for what was not measured. */
+  readonly input: LayoutInput;
+  private readonly known: Uint8Array;
+  private readonly widths = new Map<string, number>();
+
+  constructor(
+    private readonly tree: Tree,
+    private readonly ruler: Ruler,
+    private readonly fonts: Fonts,
+  ) {
+    const total = tree.count + tree.graph.count;
+    this.known = new Uint8Array(total);
+    this.input = { ...foldInput(tree), itemWidth: new Float32Array(total), itemHeight: new Float32Array(total), headerWidth: new Float32Array(tree.count), tagWidth: new Float32Array(tree.graph.count) };
+  }
+
+  /** Measures what is visible. */
+  visible({ count, kind, ref, tags }: Folded): void {
+    for (let box = 0; box < count; box += 1) this.measure((ref[box] as number) + (kind[box] === NODE ? this.tree.count : 0));
+    for (const node of tags) this.measure(this.tree.count + node);
+  }
+
+  /** Measures everything, some of it at a time. */
+  *all(): Generator<void, void> {
+    for (let item = 0; item < this.known.length; item += 1) {
+      this.measure(item);
+      if (item % MEASURED_AT_A_TIME === 0) yield;
+    }
+  }
+
+  private measure(item: number): void {
+    if (this.known[item]) return;
+    this.known[item] = 1;
+    if (item < this.tree.count) this.container(item);
+    else this.node(item - this.tree.count);
+  }
+
+  private container(container: number): void {
+    const { ruler, fonts, input } = this;
+    const { name, detail, times, flag } = containerLabel(this.tree, container);
     const badges = (times > 1 ? ruler.width(`× ${times}`, fonts.word) + 20 : 0) + (flag === "" ? 0 : ruler.width(flag, fonts.tag) + 22);
     const title = Math.min(ruler.width(`+ ${name}`, fonts.word), WIDEST) + badges;
     const line = Math.min(ruler.width(detail, fonts.detail), WIDEST + 20);
-    itemWidth[container] = Math.max(96, Math.max(title, line) + 26);
-    itemHeight[container] = GROUP_HEIGHT;
-    headerWidth[container] = title + line + 54;
+    input.itemWidth[container] = Math.max(96, Math.max(title, line) + 26);
+    input.itemHeight[container] = GROUP_HEIGHT;
+    input.headerWidth[container] = title + line + 54;
   }
-  const seen = new Map<string, number>();
-  const across = (text: string, font: string): number => {
+
+  private node(node: number): void {
+    const { fonts, input } = this;
+    const { graph, count: containers } = this.tree;
+    const { lead, word, tail, detail } = nodeLabel(graph, node);
+    const first = this.across(lead + tail, fonts.dim) + this.across(word, fonts.word);
+    input.itemWidth[containers + node] = Math.min(Math.max(58, Math.max(first, this.across(detail, fonts.detail)) + 22), WIDEST + 22);
+    input.itemHeight[containers + node] = detail === "" ? NODE_HEIGHT_BARE : NODE_HEIGHT;
+    if (graph.stub[node]) input.tagWidth[node] = Math.min(this.across(graph.text("name", node) ?? "", fonts.tag), 90) + 12;
+  }
+
+  private across(text: string, font: string): number {
     const key = font + text;
-    let width = seen.get(key);
+    let width = this.widths.get(key);
     if (width === undefined) {
-      width = Math.min(ruler.width(text, font), WIDEST);
-      seen.set(key, width);
+      width = Math.min(this.ruler.width(text, font), WIDEST);
+      this.widths.set(key, width);
     }
     return width;
-  };
-  for (let node = 0; node < graph.count; node += 1) {
-    const { lead, word, tail, detail } = nodeLabel(graph, node);
-    const first = across(lead + tail, fonts.dim) + across(word, fonts.word);
-    itemWidth[tree.count + node] = Math.min(Math.max(58, Math.max(first, across(detail, fonts.detail)) + 22), WIDEST + 22);
-    itemHeight[tree.count + node] = detail === "" ? NODE_HEIGHT_BARE : NODE_HEIGHT;
-    if (graph.stub[node]) tagWidth[node] = Math.min(across(graph.text("name", node) ?? "", fonts.tag), 90) + 12;
   }
-  return { ...foldInput(tree), itemWidth, itemHeight, headerWidth, tagWidth };
 }
 
 export { familyOf };

@@ -69,6 +69,11 @@ export class Layouts {
   *compute(open: Uint8Array, showHidden: boolean, seen?: (container: LaidContainer) => void): Generator<void, Scene> {
     const folded = fold(this.input, open, showHidden);
     yield;
+    return yield* this.place(folded, seen);
+  }
+
+  /** What is visible in its places. */
+  *place(folded: Folded, seen?: (container: LaidContainer) => void): Generator<void, Scene> {
     const nets = netsOf(folded);
     const order = tagOrder(folded);
     yield;

@@ -2,7 +2,8 @@
 
 import { drive, finish } from "./drive.ts";
 import { fold } from "./fold.ts";
-import { Layouts, type LayoutInput, type Scene } from "./layout.ts";
+import type { Sizes } from "./labels.ts";
+import { Layouts, type Scene } from "./layout.ts";
 import workerSource from "./worker.ts?text";
 import type { FromWorker, ToWorker } from "./worker.ts";
 
@@ -17,15 +18,15 @@ type Failed = (message: string) => void;
 export class Layouter {
   private readonly layouts: Layouts;
   private worker: Worker | null = null;
-  private tier: "untried" | "worker" | "page" = "untried";
+  private tier: "untried" | "measuring" | "worker" | "page" = "untried";
   private id = 0;
   private pending: { id: number; open: Uint8Array; showHidden: boolean; done: Done; failed: Failed } | null = null;
 
   constructor(
-    private readonly input: LayoutInput,
+    private readonly sizes: Sizes,
     private readonly signal: AbortSignal,
   ) {
-    this.layouts = new Layouts(input);
+    this.layouts = new Layouts(sizes.input);
     signal.addEventListener("abort", () => this.stop(), { once: true });
   }
 
@@ -33,12 +34,28 @@ export class Layouter {
   layout(open: Uint8Array, showHidden: boolean, done: Done, failed: Failed): void {
     const id = (this.id += 1);
     this.pending = null;
-    if (fold(this.input, open, showHidden).count <= AT_ONCE) {
-      done(finish(this.layouts.compute(open, showHidden)));
+    const folded = fold(this.sizes.input, open, showHidden);
+    if (folded.count <= AT_ONCE) {
+      this.sizes.visible(folded);
+      done(finish(this.layouts.place(folded)));
       return;
     }
     this.pending = { id, open, showHidden, done, failed };
-    if (this.tier === "untried") this.start(["blob", "data"]);
+    if (this.tier === "untried") this.measure();
+    else this.begin();
+  }
+
+  /** Measures everything, then starts what lays it out. */
+  private measure(): void {
+    this.tier = "measuring";
+    const ready = (): void => {
+      this.start(["blob", "data"]);
+      this.begin();
+    };
+    drive(this.sizes.all(), SLICE_MS, () => this.signal.aborted, ready, (error) => this.pending?.failed(String(error)));
+  }
+
+  private begin(): void {
     if (this.tier === "page") this.onPage();
     else this.ask();
   }
@@ -73,8 +90,7 @@ export class Layouter {
     const next = (): void => {
       this.stop();
       this.start(others);
-      if (this.tier === "page") this.onPage();
-      else this.ask();
+      this.begin();
     };
     let worker: Worker;
     try {
@@ -100,7 +116,7 @@ export class Layouter {
       else failed(data.message);
     };
     this.worker = worker;
-    worker.postMessage({ type: "graph", input: this.input } satisfies ToWorker);
+    worker.postMessage({ type: "graph", input: this.sizes.input } satisfies ToWorker);
   }
 
   private stop(): void {

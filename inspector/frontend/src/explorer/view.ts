@@ -2,7 +2,7 @@
 
 import { h } from "../dom.ts";
 import { Camera } from "./camera.ts";
-import { fontsOf, layoutInput, Ruler } from "./labels.ts";
+import { fontsOf, Ruler, Sizes } from "./labels.ts";
 import { Layouter } from "./layouter.ts";
 import type { Scene } from "./layout.ts";
 import { Minimap } from "./minimap.ts";
@@ -228,7 +228,7 @@ export class GraphCanvas {
   private newLayouter(): Layouter {
     this.graphGone.abort();
     this.graphGone = new AbortController();
-    return new Layouter(layoutInput(this.tree, this.ruler, fontsOf(this.palette.family)), this.graphGone.signal);
+    return new Layouter(new Sizes(this.tree, this.ruler, fontsOf(this.palette.family)), this.graphGone.signal);
   }
 
   private resized(): void {
