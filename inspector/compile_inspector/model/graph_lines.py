@@ -22,6 +22,8 @@ OPERATORS = {
     "**": "pow", "*": "mul", "//": "floordiv", "/": "truediv", "%": "mod", "@": "matmul", "&": "and_", "|": "or_", "^": "xor",
     "and": "and_", "or": "or_",
 }  # fmt: skip
+UNARY = {"-": "operator.neg", "+": "operator.pos", "~": "operator.invert"}
+_OPERATOR_TARGETS = {sign: f"operator.{name}" for sign, name in OPERATORS.items()}
 
 _WORD = r"[A-Za-z_][A-Za-z0-9_]*+"
 _DOTTED = r"[A-Za-z_][A-Za-z0-9_.]*+"
@@ -42,10 +44,10 @@ ORDINARY = re.compile(
     rf"(?:({_DOTTED})\((?:({_PLAIN})|({_nested(_LISTS)}))\)"
     rf"|({_OPERAND}) ({'|'.join(map(re.escape, OPERATORS))}) ({_OPERAND})"
     rf"|({_WORD})\[({_nested(_FLAT)})\]"
-    rf"|({_WORD}))"
+    rf"|([-~]?)({_WORD}))"
     r"""(?:;[^'"#()\[\]{}\n]*+)?"""
 )
-"""Groups: name, annotation; callee and arguments (plain: words and commas; or any); or left side, operator, right side; or what is indexed and the index; or another name."""
+"""Groups: name, annotation; callee and arguments (plain: words and commas; or any); or left side, operator, right side; or what is indexed and the index; or a sign, if any, and another name."""
 
 _PARAMETERS = re.compile(rf"""(\*{{0,2}}{_WORD})(?:: "([^"\\\n]*+)")?""")
 _PARAMETER = rf"""\*{{0,2}}{_WORD}(?:: "[^"\\\n]*+")?"""
@@ -90,20 +92,22 @@ def read_ordinary(reader: GraphReader) -> None:
     scope = reader.scope
     assert scope is not None
     known, prefix, place = scope.known, scope.prefix, scope.location
-    nodes, taken, types, lines = reader.nodes, reader.taken, reader.annotations, reader.lines
+    nodes, taken, types, lines, places = (
+        reader.nodes, reader.taken, reader.annotations, reader.lines, reader.locations
+    )  # fmt: skip
     match = ORDINARY.fullmatch
     at = reader.at
     for at in range(reader.at, len(lines)):
-        found = match(lines[at])
-        if found is None:
-            stripped = lines[at].lstrip()
-            if not stripped:
-                continue
-            if stripped[0] != "#":
-                break
-            place = scope.location = reader.locate(stripped)
+        line = lines[at].lstrip()
+        if not line:
             continue
-        name, annotation, callee, plain, args, left, operator, right, base, item, other = found.groups()
+        if line[0] == "#":
+            place = scope.location = places[line] if line in places else reader.locate(line)
+            continue
+        found = match(line)
+        if found is None:
+            break
+        name, annotation, callee, plain, args, left, operator, right, base, item, sign, other = found.groups()
         unique = prefix + name
         if name == "return" or unique in taken:
             break
@@ -122,7 +126,9 @@ def read_ordinary(reader: GraphReader) -> None:
                     words = [word.partition(".")[0] for word in words]
                 if op == "call_method":
                     words.insert(0, holder)
-                inputs = _nodes(words, known)
+                inputs = tuple([known[word] for word in words if word in known])
+                if len(inputs) > 1:
+                    inputs = tuple(dict.fromkeys(inputs))
             elif args.count("[") != args.count("]"):
                 break
             else:
@@ -131,12 +137,16 @@ def read_ordinary(reader: GraphReader) -> None:
                 args = f"{holder}, {args}" if args else holder
         elif operator is not None:
             args = f"{left}, {right}"
-            target = f"operator.{OPERATORS[operator]}"
+            target = _OPERATOR_TARGETS[operator]
             inputs = inputs_in(args, known) if "." in args or "-" in args else _nodes((left, right), known)
         elif base is not None:
             args = f"{base}, {item}"
             target = "operator.getitem"
             inputs = inputs_in(args, known)
+        elif sign:
+            args = other
+            target = UNARY[sign]
+            inputs = _nodes((other,), known)
         elif other in known:
             reader.rename(name, other)
             continue

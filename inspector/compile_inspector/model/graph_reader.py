@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from compile_inspector.model.graph_lines import OPERATORS, inputs_in, ordinary_parameters, read_ordinary
+from compile_inspector.model.graph_lines import (
+    OPERATORS,
+    UNARY,
+    inputs_in,
+    ordinary_parameters,
+    read_ordinary,
+)
 from compile_inspector.model.graph_scan import (
     blank,
     closes_last,
@@ -33,7 +39,6 @@ _SET_ITEM = re.compile(r"\s*([A-Za-z_]\w*)\[(.*?)\] = (.*)", re.DOTALL)
 _UNPACK = re.compile(r"((?:[A-Za-z_]\w*, )+)= (.*)", re.DOTALL)
 _LINE_START = re.compile(r'#|return\b|class |def |[A-Za-z_]\w*(?:: "[^"]*")? = ')
 
-_UNARY = {"-": "operator.neg", "+": "operator.pos", "~": "operator.invert"}
 _LONGEST_COMMENT = 4000
 
 
@@ -57,6 +62,7 @@ class GraphReader:
         scope: The graph that is being read: the printed one, or one that a higher-order operator calls.
         taken: Every node read so far, by name.
         annotations: Every type read so far, by its text.
+        locations: Every comment read so far, by its text: the user's line that it names.
 
     Args:
         text: torch's printout.
@@ -78,7 +84,7 @@ class GraphReader:
         self._careful = careful
         self._repeats = 0
         self._dropped: set[str] = set()
-        self._locations: dict[str, Location | None] = {}
+        self.locations: dict[str, Location | None] = {}
         self.annotations: dict[str | None, Annotation] = {None: (None, None, None, None, None)}
 
     def problem(self) -> str | None:
@@ -149,10 +155,10 @@ class GraphReader:
 
     def locate(self, comment: str) -> Location | None:
         """The user's line that a comment names; None where it names none."""
-        if comment not in self._locations:
+        if comment not in self.locations:
             found = _FILE.search(comment[:_LONGEST_COMMENT])
-            self._locations[comment] = None if found is None else self._place(found)
-        return self._locations[comment]
+            self.locations[comment] = None if found is None else self._place(found)
+        return self.locations[comment]
 
     def _place(self, found: re.Match[str]) -> Location:
         file, line, function, code = found.groups()
@@ -361,8 +367,8 @@ class GraphReader:
             target = f"operator.{OPERATORS[position[1]]}"
             args = f"{value[: position.start()]}, {value[position.end() :]}"
             self._add(name, "call_function", target, inputs, annotation, args)
-        elif value[:1] in _UNARY:
-            self._add(name, "call_function", _UNARY[value[0]], inputs, annotation, value[1:])
+        elif value[:1] in UNARY:
+            self._add(name, "call_function", UNARY[value[0]], inputs, annotation, value[1:])
         elif value.startswith("not "):
             self._add(name, "call_function", "operator.not_", inputs, annotation, value[4:])
         elif value.lstrip("getar(").startswith("self"):

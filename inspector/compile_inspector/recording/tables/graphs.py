@@ -150,12 +150,17 @@ def _origins(trace: Trace, places: Places, compile_: CompileTrace) -> tuple[tupl
     known: dict[tuple[Any, Any], NodeOrigin] = {}
     origins: list[tuple[str, NodeOrigin]] = []
     for name, row in nodes.items() if isinstance(nodes, dict) else ():  # type: ignore[misc]
-        path, line = (*_list(row), None, None)[:2]
-        if not (_is_index(path) and _is_index(line)):
+        try:
+            origin = known.get(tuple(row))  # type: ignore[misc]
+        except TypeError:
             continue
-        if (path, line) not in known:
-            known[path, line] = NodeOrigin(*_owner(paths, path), None if line is None else _at(lines, line))
-        origins.append((str(name), known[path, line]))  # type: ignore[misc]
+        if origin is None:
+            path, line = (*_list(row), None, None)[:2]
+            if not (_is_index(path) and _is_index(line)):
+                continue
+            origin = NodeOrigin(*_owner(paths, path), None if line is None else _at(lines, line))
+            known[path, line] = origin
+        origins.append((name, origin))  # type: ignore[misc]
     return tuple(origins)
 
 
