@@ -138,6 +138,22 @@ def test_keys_stay_in_the_explorer(page: Page) -> None:
     seen.press("c")
 
 
+@pytest.mark.skipif(shutil.which("dot") is None, reason="there is no dot here")
+def test_graphviz_lays_out_what_is_open(page: Page) -> None:
+    """The kernel runs it, and says what was done; pressed again, it is as it was."""
+    seen = explorer(page)
+    seen.press("c")
+    lab.ask(page, "None", "view.expand('layers.2')")
+    page.wait_for_timeout(300)
+    before = seen.facts()["boxes"]
+    note = seen.root.locator(".stage-note")
+    seen.root.get_by_role("button", name="Tidy").click()
+    expect(note).to_contain_text("Laid out by dot")
+    assert seen.facts()["boxes"] == before
+    seen.press("t")
+    expect(note).to_have_text("As it was before Graphviz.")
+
+
 @pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
 def test_it_follows_the_theme(page: Page, theme: str) -> None:
     """The canvas is painted on the theme's background."""
@@ -169,6 +185,8 @@ def test_it_goes_on_without_a_kernel(page: Page) -> None:
     lab.kill_kernel(page)
     first = seen.facts()["boxes"]
     assert seen.press("e")["boxes"] > first
+    seen.press("t")
+    expect(seen.root.locator(".stage-note")).to_contain_text("its kernel is gone")
     assert seen.search("op:gelu") == ["gelu", "gelu_1", "gelu_2"]
     seen.choose("Colour", "dtype")
     expect(seen.root.locator(".legend")).to_contain_text("f32")

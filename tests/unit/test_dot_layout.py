@@ -216,6 +216,8 @@ def test_without_any_dot_the_answer_says_so(answers: Answers, monkeypatch: pytes
         {"edges": [[0, 0.5]]},
         {"tops": [9]},
         {"bottoms": "all"},
+        {"above": [[0, 2]]},
+        {"above": [[0, 1]] * 4_000},
     ],
 )
 def test_a_request_that_makes_no_sense_is_answered(answers: Answers, changed: dict[str, Any]) -> None:
@@ -259,3 +261,13 @@ def test_no_text_of_a_request_reaches_dot() -> None:
     laid = read_plain('graph 1 1 1\nnode b0 0.5 0.5 1 0.5 "" solid box black lightgrey\nstop\n', request)
     assert laid.positions == [(48.0, 48.0)]
     assert laid.splines == [[]]
+
+
+def test_what_only_stands_above_is_not_drawn() -> None:
+    """It is told to dot as an edge without weight, once, and not where there is an edge already."""
+    request = LayoutRequest("k", [(96, 48)] * 3, [(0, 1)], above=[(0, 1), (0, 2), (0, 2)])
+    assert dot_source(request).count("->") == 2
+    assert "b0 -> b2 [weight=0 style=invis]" in dot_source(request)
+    assert read_plain(
+        PLAIN.replace("stop", 'node b2 0.5 0.9 1 0.5 "" solid box black x\nstop'), request
+    ).splines

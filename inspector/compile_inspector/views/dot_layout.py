@@ -41,6 +41,7 @@ class LayoutRequest(msgspec.Struct, frozen=True):
         edges: Pairs of boxes.
         tops: Boxes that are held in the first rank.
         bottoms: Boxes that are held in the last one.
+        above: Pairs of boxes of which the first stands above the second, though no edge is drawn.
     """
 
     key: str
@@ -49,6 +50,7 @@ class LayoutRequest(msgspec.Struct, frozen=True):
     generation: int | float | str | None = None
     tops: list[int] = []
     bottoms: list[int] = []
+    above: list[tuple[int, int]] = []
 
 
 class Laid(msgspec.Struct, frozen=True):
@@ -247,13 +249,14 @@ def _checked(content: Mapping[Any, Any]) -> LayoutRequest:
         {name: content[name] for name in LayoutRequest.__struct_fields__ if name in content}, LayoutRequest
     )
     count = len(request.boxes)
-    if not 0 < count <= MOST_BOXES or len(request.edges) > MOST_EDGES:
+    if not 0 < count <= MOST_BOXES or len(request.edges) + len(request.above) > MOST_EDGES:
         msg = f"at most {MOST_BOXES} boxes and {MOST_EDGES:,} edges are laid out by dot, and one box at least"
         raise DrawingError(msg)
     if not all(0 < size <= _LARGEST_PX for box in request.boxes for size in box):
         msg = "a box has no size"
         raise DrawingError(msg)
-    named = [*(end for edge in request.edges for end in edge), *request.tops, *request.bottoms]
+    pairs = [*request.edges, *request.above]
+    named = [*(end for pair in pairs for end in pair), *request.tops, *request.bottoms]
     if not all(0 <= box < count for box in named):
         msg = "an edge ends at a box that there is not"
         raise DrawingError(msg)
@@ -277,7 +280,13 @@ def dot_source(request: LayoutRequest) -> str:
     for rank, held in (("source", request.tops), ("sink", request.bottoms)):
         if held:
             lines.append(f"\t{{rank={rank}; {' '.join(f'b{box};' for box in held)}}}\n")
-    lines.extend(f"\tb{source} -> b{target}\n" for source, target in dict.fromkeys(request.edges))
+    drawn = dict.fromkeys(request.edges)
+    lines.extend(f"\tb{source} -> b{target}\n" for source, target in drawn)
+    lines.extend(
+        f"\tb{upper} -> b{lower} [weight=0 style=invis]\n"
+        for upper, lower in dict.fromkeys(request.above)
+        if (upper, lower) not in drawn
+    )
     return dot.source
 
 

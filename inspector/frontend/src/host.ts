@@ -10,6 +10,8 @@ export interface Model {
   on(event: string, callback: (...values: never[]) => void): void;
   off(event: string, callback?: ((...values: never[]) => void) | null): void;
   send(content: unknown): void;
+  /** True for a page: there is no Python behind it, only what it was written with. */
+  readonly still?: boolean;
 }
 
 export type Bytes = DataView | Uint8Array | ArrayBuffer;
@@ -46,6 +48,25 @@ export class Parts {
     };
     model.on("msg:custom", listen);
     signal.addEventListener("abort", () => model.off("msg:custom", listen));
+  }
+
+  /** Whether Python is behind this, which can be asked for more than parts. */
+  get live(): boolean {
+    return this.model.still !== true;
+  }
+
+  /** Sends a message that is no request for a part. */
+  send(content: { readonly type: string }): void {
+    this.model.send(content);
+  }
+
+  /** Hears the messages of a type until `signal` is aborted. */
+  hear(type: string, heard: (content: unknown) => void, signal: AbortSignal): void {
+    const listen = (content: { type?: string } | null): void => {
+      if (content?.type === type) heard(content);
+    };
+    this.model.on("msg:custom", listen);
+    signal.addEventListener("abort", () => this.model.off("msg:custom", listen), { once: true });
   }
 
   /** The part of a key; one that cannot be had says why in `problem`. */

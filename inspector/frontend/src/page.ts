@@ -16,6 +16,7 @@ function pageModel(blocks: (key: string) => string | undefined): Model {
     for (const listener of listeners) listener({ type: "part", key }, buffers);
   };
   return {
+    still: true,
     get: (name) => {
       const text = blocks(name);
       if (BINARY.includes(name)) return bytes(text ?? "");

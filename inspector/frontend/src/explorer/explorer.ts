@@ -11,10 +11,12 @@ import { stageTitle } from "./compare.ts";
 import { frame } from "./frame.ts";
 import type { LegendData } from "./legend.ts";
 import { OVERLAYS, paintingOf } from "./overlays.ts";
+import { Graphviz } from "./graphviz.ts";
 import { followPointer } from "./pointer.ts";
 import { SEARCH_KEYS } from "./search.ts";
 import { ExplorerState, type GraphSource, type OverlayKind } from "./state.ts";
 import type { GraphModel, StageEntry } from "./model.ts";
+import { Tidy } from "./tidy.ts";
 import { GraphCanvas } from "./view.ts";
 
 /** An explorer that is shown. */
@@ -35,7 +37,9 @@ export function explorer(row: number, graph: GraphModel, source: GraphSource, co
   const searchBox = h("input", { type: "search", class: "search", placeholder: "Search nodes", "aria-label": "Search nodes: words, or op:, module:, shape:, symbol:, line:", spellcheck: "false" });
   const menus = new Menus();
   const stages = h("div", { class: "graph-stages" }, view.element, menus.element);
+  const tidy = context.parts.live ? new Tidy(view, new Graphviz(context.parts, signal), signal) : null;
   const targets = {
+    ...(tidy && { tidy }),
     search: () => {
       searchBox.focus();
       searchBox.select();
@@ -47,16 +51,16 @@ export function explorer(row: number, graph: GraphModel, source: GraphSource, co
   announce(view, state, signal);
   besides(view, source, stages, targets, signal);
   view.element.appendChild(zoomTools(view));
-  menus.add("help", () => help());
+  menus.add("help", () => help(tidy !== null));
   menus.add("save", () => saving(view, menus));
-  const toolbar = bar(view, state, searchBox, menus, signal);
+  const toolbar = bar(view, state, searchBox, menus, tidy, signal);
   const legend = (): LegendData => paintingOf(state.graph, state.overlay, state.compare, state.told);
   const made = { element: frame({ state, context, canvas: stages, toolbar, legend, enlarge }), state, view };
   document.dispatchEvent(new CustomEvent(MADE, { detail: made }));
   return made;
 }
 
-function bar(view: GraphCanvas, state: ExplorerState, searchBox: HTMLInputElement, menus: Menus, signal: AbortSignal): HTMLElement {
+function bar(view: GraphCanvas, state: ExplorerState, searchBox: HTMLInputElement, menus: Menus, tidy: Tidy | null, signal: AbortSignal): HTMLElement {
   return h(
     "div",
     { class: "explorer-bar", role: "group", "aria-label": "Graph" },
@@ -69,6 +73,7 @@ function bar(view: GraphCanvas, state: ExplorerState, searchBox: HTMLInputElemen
       tool("Open everything (e)", "Expand all", () => state.expandAll()),
       tool("Fold as at first (c)", "Fold", () => state.collapseAll()),
       tool("Fit all on the screen (0)", "Fit", () => view.fit()),
+      tidy && tidying(tidy),
       menus.button("save", "Save as a file", "Save"),
       menus.button("help", "Keys and search words (?)", "?"),
     ),
@@ -77,6 +82,19 @@ function bar(view: GraphCanvas, state: ExplorerState, searchBox: HTMLInputElemen
 
 function tool(title: string, word: string, act: () => void): HTMLButtonElement {
   return h("button", { type: "button", class: "tool", title, "aria-label": /^\w/.test(word) ? `${word}: ${title}` : title, onclick: act }, word);
+}
+
+/** The button that has Graphviz lay out, and cancels while it does. */
+function tidying(tidy: Tidy): HTMLButtonElement {
+  const button = tool("Lay out what is open, or the open group that is picked, with Graphviz; again for the layout before (t)", "Tidy", () => tidy.press());
+  const idle = button.getAttribute("aria-label");
+  button.classList.add("tidy");
+  tidy.changed = () => {
+    button.textContent = tidy.busy ? "Stop" : "Tidy";
+    button.setAttribute("aria-label", tidy.busy ? "Stop: cancel the layout by Graphviz (Escape)" : (idle ?? "Tidy"));
+    button.setAttribute("aria-busy", String(tidy.busy));
+  };
+  return button;
 }
 
 function zoomTools(view: GraphCanvas): HTMLElement {
@@ -182,12 +200,12 @@ export function described(state: ExplorerState): string {
   return `${graph.text("name", node) ?? ""}: ${lead}${word}${tail} ${detailOf(graph, node)}, ${count(graph.inputs(node).length, "input")}, ${count(graph.users(node).length, "user")}${more}`;
 }
 
-function help(): HTMLElement {
+function help(tidies: boolean): HTMLElement {
   return h(
     "div",
     {},
     h("h3", {}, "Keys, with the graph focused"),
-    h("table", {}, ...KEYS.map(({ keys, what }) => h("tr", {}, h("td", {}, ...keys.flatMap((key) => [h("kbd", {}, key), " "])), h("td", {}, what)))),
+    h("table", {}, ...KEYS.filter(({ needs }) => needs !== "tidy" || tidies).map(({ keys, what }) => h("tr", {}, h("td", {}, ...keys.flatMap((key) => [h("kbd", {}, key), " "])), h("td", {}, what)))),
     h("h3", {}, "Search"),
     h("p", { class: "dim" }, "All words must be there, anywhere in a node; a key before a colon says where."),
     h("table", {}, ...SEARCH_KEYS.map(({ example, what }) => h("tr", {}, h("td", {}, h("code", {}, example)), h("td", {}, what)))),

@@ -8,9 +8,11 @@ import type { GraphCanvas } from "./view.ts";
 export interface KeyTargets {
   search(): void;
   help(): void;
+  /** Layouts by Graphviz; left out where no Python can be asked. */
+  tidy?: { press(): void; cancel(): boolean };
 }
 
-export const KEYS: readonly { keys: readonly string[]; what: string }[] = [
+export const KEYS: readonly { keys: readonly string[]; what: string; needs?: "tidy" }[] = [
   { keys: ["↓", "↑"], what: "to a node that reads this one, to one that it reads" },
   { keys: ["←", "→"], what: "to the neighbour beside it" },
   { keys: ["Alt ↓", "Alt ↑"], what: "to the next, the previous node of the printout" },
@@ -27,6 +29,7 @@ export const KEYS: readonly { keys: readonly string[]; what: string }[] = [
   { keys: ["f", "/"], what: "search" },
   { keys: ["n", "p"], what: "to the next, the previous match, or difference where two graphs are compared" },
   { keys: ["h"], what: "parameters and constants as boxes, or folded" },
+  { keys: ["t"], what: "lay out what is open, or the open group that is picked, with Graphviz; again: cancel, or as it was", needs: "tidy" },
   { keys: ["?"], what: "this help" },
 ];
 
@@ -68,7 +71,7 @@ function action(view: GraphCanvas, targets: KeyTargets, event: KeyboardEvent): (
     case "Backspace":
       return () => outwards(state);
     case "Escape":
-      return () => escape(state);
+      return () => void (targets.tidy?.cancel() || escape(state));
     case "+":
     case "=":
       return () => camera.zoom(1.25);
@@ -93,6 +96,8 @@ function action(view: GraphCanvas, targets: KeyTargets, event: KeyboardEvent): (
       return state.compare ? null : () => state.nextMatch(-1);
     case "h":
       return () => state.setShowHidden(!state.showHidden);
+    case "t":
+      return targets.tidy ? () => targets.tidy?.press() : null;
     case "?":
       return () => targets.help();
     default:

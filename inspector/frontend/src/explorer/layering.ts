@@ -33,13 +33,18 @@ export function* layered(input: LayerInput): Generator<void, Layered> {
   yield;
   yield* orderLayers(proper);
   const middle = yield* placeItems(proper);
+  yield;
+  return placed(input, ranked, proper, middle);
+}
+
+/** The layout of items whose middles, from left to right, are known: how far apart ranks are, and how edges run. */
+export function placed(input: LayerInput, ranked: Ranked, proper: Proper, middle: Float64Array): Layered {
   const { top, bottom, height } = rows(input, ranked, proper, middle);
   const x = Float32Array.from({ length: input.count }, (_, box) => (middle[box] as number) - (input.width[box] as number) / 2);
   const y = Float32Array.from({ length: input.count }, (_, box) => {
     const rank = ranked.rank[box] as number;
     return ((top[rank] as number) + (bottom[rank] as number) - (input.height[box] as number)) / 2;
   });
-  yield;
   let width = 0;
   for (let item = 0; item < proper.items; item += 1) width = Math.max(width, (middle[item] as number) + (proper.width[item] as number) / 2);
   return { width, height, x, y, ...routes(input, ranked, proper, middle, x, y, top, bottom) };

@@ -51,29 +51,41 @@ export interface Scene extends Folded {
 export interface LaidContainer {
   readonly key: string;
   readonly box: number;
+  /** The box around it, -1 for the root. */
+  readonly parent: number;
+  /** The container that it shows. */
+  readonly ref: number;
   readonly input: LayerInput;
 }
 
 /** Folds and lays out; keeps what it laid out. */
 export class Layouts {
   private readonly kept = new Map<string, Layered>();
+  private readonly preferred = new Map<string, Layered>();
 
   constructor(private readonly input: LayoutInput) {}
 
-  /** Puts a layout made elsewhere in place of the one that was made for a key. */
-  prefer(key: string, layout: Layered): void {
-    this.kept.set(key, layout);
+  /** Puts a layout made elsewhere in place of the one that is made for a key; null takes it away again. */
+  prefer(key: string, layout: Layered | null): void {
+    if (layout) this.preferred.set(key, layout);
+    else this.preferred.delete(key);
   }
 
-  /** What is visible with these containers open, in its places. `seen` is told of each container that was laid out. */
-  *compute(open: Uint8Array, showHidden: boolean, seen?: (container: LaidContainer) => void): Generator<void, Scene> {
+  /** Whether a layout made elsewhere is in place for a key. */
+  prefers(key: string): boolean {
+    return this.preferred.has(key);
+  }
+
+  /** What is visible with these containers open, in its places. */
+  *compute(open: Uint8Array, showHidden: boolean): Generator<void, Scene> {
     const folded = fold(this.input, open, showHidden);
     yield;
-    return yield* this.place(folded, seen);
+    return yield* this.place(folded);
   }
 
-  /** What is visible in its places. */
-  *place(folded: Folded, seen?: (container: LaidContainer) => void): Generator<void, Scene> {
+  /** What is visible in its places. `seen` is told of each container that was laid out; layouts of `trial`, by key, go before those that
+   * are in place. */
+  *place(folded: Folded, seen?: (container: LaidContainer) => void, trial?: ReadonlyMap<string, Layered>): Generator<void, Scene> {
     const nets = netsOf(folded);
     const order = tagOrder(folded);
     yield;
@@ -83,8 +95,8 @@ export class Layouts {
       if (folded.kind[box] !== OPEN) continue;
       const local = localInput(folded, nets[box] as ContainerNets, order.get(box), box, sizes, inside);
       const key = contentKey(local.input);
-      seen?.({ key, box, input: local.input });
-      let layout = this.kept.get(key);
+      seen?.({ key, box, parent: folded.parent[box] as number, ref: folded.ref[box] as number, input: local.input });
+      let layout = trial?.get(key) ?? this.preferred.get(key) ?? this.kept.get(key);
       if (!layout) {
         layout = yield* layered(local.input);
         this.keep(key, layout);

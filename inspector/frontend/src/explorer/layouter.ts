@@ -3,7 +3,8 @@
 import { drive, finish } from "./drive.ts";
 import { fold } from "./fold.ts";
 import type { Sizes } from "./labels.ts";
-import { Layouts, type Scene } from "./layout.ts";
+import type { Layered } from "./layering.ts";
+import { Layouts, type LaidContainer, type Scene } from "./layout.ts";
 import workerSource from "./worker.ts?text";
 import type { FromWorker, ToWorker } from "./worker.ts";
 
@@ -17,6 +18,7 @@ type Failed = (message: string) => void;
 /** The layouts of one graph. */
 export class Layouter {
   private readonly layouts: Layouts;
+  private readonly given = new Map<string, Layered>();
   private worker: Worker | null = null;
   private tier: "untried" | "measuring" | "worker" | "page" = "untried";
   private id = 0;
@@ -58,6 +60,34 @@ export class Layouter {
   private begin(): void {
     if (this.tier === "page") this.onPage();
     else this.ask();
+  }
+
+  /** Calls `done` with what is laid out with these containers open, from the inside out, if these layouts were in place; never once
+   * `stale` says so. */
+  containers(open: Uint8Array, showHidden: boolean, trial: ReadonlyMap<string, Layered>, stale: () => boolean, done: (containers: LaidContainer[]) => void, failed: Failed): void {
+    const found: LaidContainer[] = [];
+    const folded = fold(this.sizes.input, open, showHidden);
+    this.sizes.visible(folded);
+    drive(
+      this.layouts.place(folded, (container) => found.push(container), trial),
+      SLICE_MS,
+      () => stale() || this.signal.aborted,
+      () => done(found),
+      (error) => failed(String(error)),
+    );
+  }
+
+  /** Takes a layout of one container that was made elsewhere, or lets it go again. */
+  prefer(key: string, layout: Layered | null): void {
+    this.layouts.prefer(key, layout);
+    if (layout) this.given.set(key, layout);
+    else this.given.delete(key);
+    this.worker?.postMessage({ type: "prefer", key, layout } satisfies ToWorker);
+  }
+
+  /** Whether such a layout is in place. */
+  prefers(key: string): boolean {
+    return this.layouts.prefers(key);
   }
 
   private ask(): void {
@@ -117,6 +147,7 @@ export class Layouter {
     };
     this.worker = worker;
     worker.postMessage({ type: "graph", input: this.sizes.input } satisfies ToWorker);
+    for (const [key, layout] of this.given) worker.postMessage({ type: "prefer", key, layout } satisfies ToWorker);
   }
 
   private stop(): void {

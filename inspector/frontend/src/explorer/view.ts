@@ -4,7 +4,8 @@ import { h } from "../dom.ts";
 import { Camera } from "./camera.ts";
 import { fontsOf, Ruler, Sizes } from "./labels.ts";
 import { Layouter } from "./layouter.ts";
-import type { Scene } from "./layout.ts";
+import type { Layered } from "./layering.ts";
+import type { LaidContainer, Scene } from "./layout.ts";
 import { Minimap } from "./minimap.ts";
 import { paintingOf } from "./overlays.ts";
 import { paint } from "./paint.ts";
@@ -261,12 +262,41 @@ export class GraphCanvas {
     this.palette = new Palette(this.canvas, this.context);
   }
 
-  private layout(): void {
+  /** By container: whether it is open. A group that only the earlier of two graphs has cannot be closed: the state does not know it. */
+  private openNow(): Uint8Array {
+    const { state, tree } = this;
+    return Uint8Array.from({ length: tree.count }, (_, container) => Number(container === 0 || state.expanded.has(tree.path(container)) || (this.union !== null && state.tree.at(tree.path(container)) === undefined)));
+  }
+
+  /** What is laid out with what is open, from the inside out, if these layouts of containers, by key, were in place. */
+  containers(trial: ReadonlyMap<string, Layered>, signal: AbortSignal): Promise<LaidContainer[]> {
+    const { layouter } = this;
+    return new Promise((resolve, reject) => {
+      if (!layouter) return resolve([]);
+      signal.addEventListener("abort", () => reject(new Error("It was cancelled.")), { once: true });
+      layouter.containers(this.openNow(), this.state.showHidden, trial, () => signal.aborted, resolve, (message) => reject(new Error(message)));
+    });
+  }
+
+  /** Puts a layout of one container, by the key of its content, in place of the own one; null takes it away. Seen with `relayout`. */
+  prefer(key: string, layout: Layered | null): void {
+    this.layouter?.prefer(key, layout);
+  }
+
+  prefers(key: string): boolean {
+    return this.layouter?.prefers(key) ?? false;
+  }
+
+  /** Lays out anew what is open, and calls `then` when it is in place. */
+  relayout(then: () => void): void {
+    this.layout(then);
+  }
+
+  private layout(then?: () => void): void {
     if (!this.sized || this.signal.aborted) return;
     const { state } = this;
     const { tree } = this;
-    // A group that only the earlier of two graphs has cannot be closed: the state does not know it.
-    const open = Uint8Array.from({ length: tree.count }, (_, container) => Number(container === 0 || state.expanded.has(tree.path(container)) || (this.union !== null && state.tree.at(tree.path(container)) === undefined)));
+    const open = this.openNow();
     const start = performance.now();
     let waiting = setTimeout(() => this.say("Laying out…"), 250);
     this.canvas.setAttribute("aria-busy", "true");
@@ -285,6 +315,7 @@ export class GraphCanvas {
         if (this.signal.aborted || this.tree !== tree) return clearTimeout(waiting);
         over();
         this.take(scene);
+        then?.();
       },
       (message) => {
         over();

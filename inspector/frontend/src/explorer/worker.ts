@@ -1,9 +1,10 @@
 // The layout's own thread. It is told of a graph once, then of what is open; the newest wish is the one that counts.
 
 import { drive } from "./drive.ts";
+import type { Layered } from "./layering.ts";
 import { Layouts, type LayoutInput, type Scene } from "./layout.ts";
 
-export type ToWorker = { type: "graph"; input: LayoutInput } | { type: "layout"; id: number; open: Uint8Array; showHidden: boolean };
+export type ToWorker = { type: "graph"; input: LayoutInput } | { type: "prefer"; key: string; layout: Layered | null } | { type: "layout"; id: number; open: Uint8Array; showHidden: boolean };
 export type FromWorker = { type: "ready" } | { type: "scene"; id: number; scene: Scene } | { type: "failed"; id: number; message: string };
 
 interface Scope {
@@ -18,6 +19,10 @@ let newest = -1;
 scope.onmessage = ({ data }) => {
   if (data.type === "graph") {
     layouts = new Layouts(data.input);
+    return;
+  }
+  if (data.type === "prefer") {
+    layouts?.prefer(data.key, data.layout);
     return;
   }
   const { id, open, showHidden } = data;
