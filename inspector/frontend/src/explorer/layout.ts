@@ -77,10 +77,10 @@ export class Layouts {
   }
 
   /** What is visible with these containers open, in its places. */
-  *compute(open: Uint8Array, showHidden: boolean): Generator<void, Scene> {
+  *compute(open: Uint8Array, showHidden: boolean, seen?: (container: LaidContainer) => void): Generator<void, Scene> {
     const folded = fold(this.input, open, showHidden);
     yield;
-    return yield* this.place(folded);
+    return yield* this.place(folded, seen);
   }
 
   /** What is visible in its places. `seen` is told of each container that was laid out; layouts of `trial`, by key, go before those that
