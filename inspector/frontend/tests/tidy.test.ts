@@ -44,6 +44,14 @@ test("boxes take their ranks and their order from Graphviz, and a long edge pass
   assert.deepEqual(long.slice(0, 2), [100, 40]);
 });
 
+test("edges of one value run apart where Graphviz draws them apart", () => {
+  const fan = { ...input(3, [[0, 1], [1, 2], [0, 2]]), source: Uint32Array.from([0, 1]), offsets: Uint32Array.from([0, 2, 3]), targets: Uint32Array.from([1, 2, 2]), exit: new Float32Array(2).fill(50) };
+  const layout = layoutOf(fan, BOW_ANSWER.positions, [BOW_ANSWER.splines[0], BOW_ANSWER.splines[2], BOW_ANSWER.splines[1]]) as Layered;
+  const long = [...layout.points.slice(layout.routeOffsets[1], layout.routeOffsets[2])];
+  assert.ok(long.some((x, at) => at % 2 === 0 && Math.abs(x - 170) < 0.5));
+  assert.equal((layout.routeOffsets[1] as number) / 2, 4);
+});
+
 test("an edge that leads upwards keeps its way, whichever end Graphviz wrote first", () => {
   const back = input(3, [[0, 1], [1, 2], [2, 0]]);
   const turned = (BOW_ANSWER.splines[2] as number[]).map((_, at, all) => all[all.length - 2 - at + 2 * (at % 2)] as number);

@@ -100,32 +100,36 @@ function read(input: LayerInput, content: unknown): Drawn {
 }
 
 /** The layout that an answer describes: the middles of boxes, and for each edge the points of its cubic curves; null where it is none. */
-export function layoutOf(input: LayerInput, positions: unknown, splines: unknown): Layered | null {
-  const { count, source, offsets, targets } = input;
+export function layoutOf(nets: LayerInput, positions: unknown, splines: unknown): Layered | null {
+  const input = apart(nets);
+  const { count, source: from, targets } = input;
   if (!Array.isArray(positions) || positions.length !== count || !Array.isArray(splines) || splines.length !== targets.length) return null;
   const places = positions as [number, number][];
   if (!places.every((place) => Array.isArray(place) && Number.isFinite(place[0]) && Number.isFinite(place[1]))) return null;
   const { rank, levels } = ranksOf(places);
-  const from = new Uint32Array(targets.length);
-  for (let net = 0; net < source.length; net += 1) from.fill(source[net] as number, offsets[net], offsets[net + 1]);
-  const reversed = Uint8Array.from(targets, (target, edge) => Number((rank[target] as number) < (rank[from[edge] as number] as number)));
   if (targets.some((target, edge) => rank[target] === rank[from[edge] as number])) return null;
+  const reversed = Uint8Array.from(targets, (target, edge) => Number((rank[target] as number) < (rank[from[edge] as number] as number)));
   const ranked: Ranked = { rank, ranks: levels.length, from, reversed };
   const proper = properLayers(input, ranked);
-  const middle = new Float64Array(proper.items).fill(NaN);
+  const middle = new Float64Array(proper.items);
   places.forEach(([x], box) => (middle[box] = x));
-  // The edges of a value share their points: the longest one says where they are.
-  const span = (edge: number): number => Math.abs((rank[targets[edge] as number] as number) - (rank[from[edge] as number] as number));
-  const edges = [...targets.keys()].sort((a, b) => span(b) - span(a));
-  for (const edge of edges) {
-    if (proper.cut[edge]) continue;
-    const curve = curveOf(splines[edge], places[from[edge] as number] as [number, number], places[targets[edge] as number] as [number, number]);
-    for (const item of proper.chain(edge)) if (Number.isNaN(middle[item] as number)) middle[item] = across(curve, levels[proper.rank[item] as number] as number);
-  }
+  targets.forEach((target, edge) => {
+    if (proper.cut[edge]) return;
+    const curve = curveOf(splines[edge], places[from[edge] as number] as [number, number], places[target] as [number, number]);
+    for (const item of proper.chain(edge)) middle[item] = across(curve, levels[proper.rank[item] as number] as number);
+  });
   let left = Infinity;
   for (let item = 0; item < proper.items; item += 1) left = Math.min(left, (middle[item] as number) - (proper.width[item] as number) / 2);
   for (let item = 0; item < proper.items; item += 1) middle[item] = (middle[item] as number) - left;
   return placed(input, ranked, proper, middle);
+}
+
+/** Each edge as a net of its own: Graphviz draws the edges of one value apart. */
+function apart(input: LayerInput): LayerInput {
+  const { source, exit, offsets, targets } = input;
+  const net = new Uint32Array(targets.length);
+  for (let at = 0; at < source.length; at += 1) net.fill(at, offsets[at], offsets[at + 1]);
+  return { ...input, source: Uint32Array.from(net, (at) => source[at] as number), exit: Float32Array.from(net, (at) => exit[at] as number), offsets: Uint32Array.from({ length: targets.length + 1 }, (_, edge) => edge) };
 }
 
 /** Boxes whose middles are as high stand in one rank. */
