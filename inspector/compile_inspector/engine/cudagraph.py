@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.utils import _pytree as pytree
 
 from compile_inspector.engine import narration
+from compile_inspector.engine.bound import Layout, laid_out, sameness
 from compile_inspector.engine.config import CUDAGraphMode
 from compile_inspector.engine.context import (
     BatchDescriptor,
@@ -146,6 +146,9 @@ class Capture:
         }
 
 
+_NO_ARGUMENTS = Layout("flat", 0)
+
+
 @dataclass
 class _Entry:
     """One kind of batch: its graph, and what that graph is bound to."""
@@ -153,13 +156,12 @@ class _Entry:
     capture: Capture
     graph: StaticGraph | None = None
     outputs: Any = None
-    names: tuple[str, ...] = ()
+    layout: Layout = _NO_ARGUMENTS
     copies: tuple[tuple[int, torch.Tensor, bool], ...] = ()
     checks: tuple[tuple[int, int, Any], ...] = ()
     values: tuple[tuple[int, Any], ...] = ()
-    spec: Any = None
-    style: str = "nested"
     bound: list[torch.Tensor] = field(default_factory=list)
+    unchanged: Callable[[Sequence[Any]], bool] = lambda _: False
 
 
 class CUDAGraphWrapper:
@@ -261,27 +263,30 @@ class CUDAGraphWrapper:
         entry = self._entries.get(context.batch_descriptor)
         if entry is None or entry.graph is None:
             return self._unrecorded(context, entry, args, kwargs)
-        leaves = _leaves(args, kwargs, entry)
+        leaves = entry.layout.leaves(args, kwargs)
         if torch.is_grad_enabled() and _needs_gradients(leaves):
             return self.runnable(*args, **kwargs)
-        try:
-            self._check(entry, leaves, context)
-        except StaleAddress:
-            if context.batch_descriptor not in self._piece.ungraphed:
-                raise
-            entry.capture.call_count += 1
-            return self.runnable(*args, **kwargs)
+        if not entry.unchanged(leaves):
+            try:
+                self._check(entry, leaves, context)
+            except StaleAddress:
+                if context.batch_descriptor not in self._piece.ungraphed:
+                    raise
+                entry.capture.call_count += 1
+                return self.runnable(*args, **kwargs)
         return self._replay(entry, leaves)
 
     def _replay(self, entry: _Entry, leaves: Sequence[Any]) -> Any:
         begin = time.perf_counter_ns()
+        graph, capture = entry.graph, entry.capture
+        assert graph is not None
         for index, buffer, _ in entry.copies:
             fill(buffer, leaves[index])
-        assert entry.graph is not None
-        entry.graph.replay(entry.bound if entry.copies else _tensors(leaves))
-        _copy_back(entry, leaves)
-        entry.capture.replay_count += 1
-        entry.capture.launch_ns += time.perf_counter_ns() - begin
+        graph.replay(entry.bound if entry.copies or not graph.reads_inputs else _tensors(leaves))
+        if entry.copies:
+            _copy_back(entry, leaves)
+        capture.replay_count += 1
+        capture.launch_ns += time.perf_counter_ns() - begin
         return entry.outputs
 
     def _check(self, entry: _Entry, leaves: Sequence[Any], context: ForwardContext) -> None:
@@ -302,7 +307,7 @@ class CUDAGraphWrapper:
         if isinstance(leaf, torch.Tensor):
             now = f"a {leaf.dtype} at {leaf.data_ptr():#x} with shape {tuple(leaf.shape)}"
         msg = (
-            f"argument {_argument_name(entry, index)} was {was} when {context.batch_descriptor} was captured, and is {now} now. Pass the "
+            f"argument {entry.layout.name(index)} was {was} when {context.batch_descriptor} was captured, and is {now} now. Pass the "
             "tensors it was captured with, filled anew, or set cudagraph_copy_inputs=True"
         )
         raise StaleAddress(msg)
@@ -344,18 +349,15 @@ class CUDAGraphWrapper:
         return capture
 
     def _capture(self, entry: _Entry, args: tuple[Any, ...], kwargs: dict[str, Any], descriptor: Any) -> Any:
-        leaves, spec = pytree.tree_flatten((args, {name: kwargs[name] for name in sorted(kwargs)}))
-        entry.names, entry.spec = tuple(sorted(kwargs)), spec
-        entry.style = _style(args, kwargs, leaves)
-        tensors = _tensors(leaves)
+        entry.layout, leaves = laid_out(args, kwargs)
         if torch.is_grad_enabled() and _needs_gradients(leaves):
-            return self._skip(entry, "the call needs gradients", leaves)
-        factory, reason = factory_for(tensors)
+            return self._skip(entry, "the call needs gradients", args, kwargs)
+        factory, reason = factory_for(_tensors(leaves))
         if factory is None:
-            return self._skip(entry, reason or "nothing can capture it", leaves)
+            return self._skip(entry, reason or "nothing can capture it", args, kwargs)
         copied = self._positions(leaves)
         if len({_storage(leaves[index]) for index in copied}) < len({id(leaves[index]) for index in copied}):
-            return self._skip(entry, "arguments that are to be copied share their memory", leaves)
+            return self._skip(entry, "arguments that are to be copied share their memory", args, kwargs)
         options = self.cudagraph_options
         collected = options.gc_disable or _collector.get() is not None
         graph = factory(gc_disable=collected, weak_ref_output=options.weak_ref_output)
@@ -367,7 +369,7 @@ class CUDAGraphWrapper:
                 raise
             first = str(error).strip().partition("\n")[0]
             self._piece.ungraphed.add(descriptor)
-            return self._skip(entry, f"the capture failed: {type(error).__name__}: {first}", leaves)
+            return self._skip(entry, f"the capture failed: {type(error).__name__}: {first}", args, kwargs)
         entry.outputs = outputs
         entry.graph = graph
         self._captured(entry, graph)
@@ -382,20 +384,20 @@ class CUDAGraphWrapper:
             if isinstance(leaf, torch.Tensor) and not isinstance(leaf, torch.nn.Parameter)
         ]
 
-    def _record(self, graph: StaticGraph, entry: _Entry, leaves: list[Any], copied: list[int]) -> Any:
+    def _record(self, graph: StaticGraph, entry: _Entry, leaves: Sequence[Any], copied: list[int]) -> Any:
         bound = list(leaves)
         owned: dict[int, torch.Tensor] = {}
         for index in copied:
             bound[index] = owned.setdefault(id(leaves[index]), graph.own(leaves[index]))
         versions = {index: _version(bound[index]) for index in copied}
-        runnable, spec = self.runnable, entry.spec
+        entry.bound = _tensors(bound)
+        runnable, call = self.runnable, entry.layout.call
 
         def run() -> Any:
-            args, kwargs = pytree.tree_unflatten(list(bound), spec)
+            args, kwargs = call(bound)
             return runnable(*args, **kwargs)
 
-        outputs = graph.record(run, _tensors(bound))
-        entry.bound = _tensors(bound)
+        outputs = graph.record(run, entry.bound)
         entry.copies = tuple(
             (index, bound[index], _was_written(bound[index], leaves[index], versions[index]))
             for index in copied
@@ -409,6 +411,7 @@ class CUDAGraphWrapper:
         entry.values = tuple(
             (index, leaf) for index, leaf in enumerate(leaves) if not isinstance(leaf, torch.Tensor)
         )
+        entry.unchanged = sameness(len(leaves), entry.checks, entry.values, entry.copies)
         return outputs
 
     def _captured(self, entry: _Entry, graph: StaticGraph) -> None:
@@ -423,40 +426,14 @@ class CUDAGraphWrapper:
         if _collector.get() is None:
             narration.capture(capture.to_dict(), capture.piece.compile_id)
 
-    def _skip(self, entry: _Entry, reason: str, leaves: list[Any]) -> Any:
+    def _skip(self, entry: _Entry, reason: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Runs a call that cannot be captured, then remembers why; what the callable itself raises is raised and not remembered."""
-        args, kwargs = pytree.tree_unflatten(leaves, entry.spec)
         result = self.runnable(*args, **kwargs)
         if reason != "the call needs gradients":
             entry.capture.event, entry.capture.reason = "skipped", reason
             _log.warning("A batch of %s runs without a CUDA graph: %s", entry.capture.key, reason)
             narration.capture(entry.capture.to_dict(), entry.capture.piece.compile_id)
         return result
-
-
-def _leaves(args: tuple[Any, ...], kwargs: dict[str, Any], entry: _Entry) -> Sequence[Any]:
-    """All arguments in the order of the capture; the flat cases without pytree, which costs microseconds."""
-    if not kwargs and entry.style == "flat" and len(args) == entry.spec.num_leaves:
-        return args
-    if not kwargs and entry.style == "list" and len(args) == 1 and len(args[0]) == entry.spec.num_leaves:
-        return args[0]
-    leaves, spec = pytree.tree_flatten((args, {name: kwargs[name] for name in sorted(kwargs)}))
-    if spec != entry.spec:
-        msg = f"the arguments have another structure than at the capture: {spec} instead of {entry.spec}"
-        raise StaleAddress(msg)
-    return leaves
-
-
-def _style(args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> str:
-    """How the arguments lie: "flat", one "list" of them (as Inductor calls its partitions), or "nested"."""
-    if kwargs:
-        return "nested"
-    if len(args) == len(leaves) and all(one is leaf for one, leaf in zip(args, leaves, strict=True)):
-        return "flat"
-    boxed = len(args) == 1 and isinstance(args[0], list) and len(args[0]) == len(leaves)
-    return (
-        "list" if boxed and all(one is leaf for one, leaf in zip(args[0], leaves, strict=True)) else "nested"
-    )
 
 
 def _tensors(leaves: Sequence[Any]) -> list[torch.Tensor]:
@@ -484,9 +461,3 @@ def _copy_back(entry: _Entry, leaves: Sequence[Any]) -> None:
     for index, buffer, written in entry.copies:
         if written:
             fill(leaves[index], buffer)
-
-
-def _argument_name(entry: _Entry, index: int) -> str:
-    """The argument's position, or its keyword where each keyword holds one leaf."""
-    first_keyword = entry.spec.num_leaves - len(entry.names)
-    return repr(entry.names[index - first_keyword]) if index >= first_keyword else str(index)

@@ -83,12 +83,14 @@ class Fit:
     Attributes:
         graph: Which.
         targets: By leaf: the part of its buffer that the call's tensor is copied into.
+        kinds: The same, with the shape, the dtype and the device that the call's tensor must have.
         values: By leaf: the value that the call must have.
         results: The parts of the whole model's outputs that are given back; None where pieces give their own.
     """
 
     graph: SizeGraph
     targets: tuple[tuple[int, torch.Tensor], ...]
+    kinds: tuple[tuple[int, torch.Tensor, torch.Size, torch.dtype, torch.device], ...]
     values: tuple[tuple[int, Any], ...]
     results: tuple[Any, ...] | None
 
@@ -146,7 +148,9 @@ class Dispatch:
         self._fits: dict[tuple[bool, int], Fit] = {}
         self._lock = threading.Lock()
         self._stream: Any = None
-        self._on_gpu = False
+        self._gpu: int | None = None
+        self._stream_of: Callable[[int], int] = cuda_graphs.stream_handles()
+        self._handle: int | None = None
 
     def watch(self, watched: Watched | None) -> None:
         """What the code reads beside the arguments was seen."""
@@ -159,7 +163,7 @@ class Dispatch:
         """Lets calls run from a graph."""
         table = self.full if mode is CUDAGraphMode.FULL else self.pieces
         table[graph.size] = graph
-        self._on_gpu = any(one.is_cuda for one in graph.tensors)
+        self._gpu = next((one.device.index or 0 for one in graph.tensors if one.is_cuda), None)
         self._fits.clear()
 
     def take(self, graph: SizeGraph, mode: CUDAGraphMode) -> None:
@@ -252,7 +256,8 @@ class Dispatch:
             (index, leaf) for index, leaf in enumerate(graph.leaves) if not isinstance(leaf, torch.Tensor)
         )
         results = None if graph.graph is None else self._cut(graph.outputs, graph.size, size)
-        return Fit(graph, targets, values, results)
+        kinds = tuple((index, one, one.shape, one.dtype, one.device) for index, one in targets)
+        return Fit(graph, targets, kinds, values, results)
 
     def _cut(self, outputs: Sequence[Any], captured: int, size: int) -> tuple[Any, ...]:
         if captured == size or self.behaviour.rules is None:
@@ -266,16 +271,12 @@ class Dispatch:
 
     def _misfit(self, fit: Fit, leaves: Sequence[Any], instance: Any) -> str | None:
         """Why a call cannot run from the graph of its size; None where it can."""
-        for index, target in fit.targets:
+        for index, target, shape, dtype, device in fit.kinds:
             leaf = leaves[index]
-            if (
-                not isinstance(leaf, torch.Tensor)
-                or leaf.shape != target.shape
-                or leaf.dtype is not target.dtype
-            ):
+            if not isinstance(leaf, torch.Tensor) or leaf.shape != shape or leaf.dtype is not dtype:
                 return f"the argument {self.shape.leaves[index].name} is not like at the capture, {_described(leaf, target)}"
-            if leaf.device != target.device:
-                return f"the argument {self.shape.leaves[index].name} is on {leaf.device}, not on {target.device}"
+            if leaf.device != device:
+                return f"the argument {self.shape.leaves[index].name} is on {leaf.device}, not on {device}"
         for index, value in fit.values:
             if leaves[index] is not value and (
                 type(leaves[index]) is not type(value) or leaves[index] != value
@@ -283,7 +284,7 @@ class Dispatch:
                 return f"an argument is {leaves[index]!r:.80}, and was {value!r:.80} at the capture"
         if torch.is_grad_enabled() and self._needs_gradients(leaves):
             return "the call needs gradients"
-        if self._on_gpu and cuda_graphs.is_capturing():
+        if self._gpu is not None and torch.cuda.is_current_stream_capturing():
             return "the call is itself being captured"
         if not self._unchanged(instance):
             assert self.watched is not None
@@ -296,11 +297,14 @@ class Dispatch:
 
     def _order(self) -> None:
         """Calls on another stream wait for those before: the buffers are shared."""
-        if self._on_gpu:
-            stream = torch.cuda.current_stream()
-            if self._stream is not None and stream != self._stream:
+        if self._gpu is None:
+            return
+        handle = self._stream_of(self._gpu)
+        if handle != self._handle:
+            stream = torch.cuda.current_stream(self._gpu)
+            if self._stream is not None:
                 stream.wait_stream(self._stream)
-            self._stream = stream
+            self._stream, self._handle = stream, handle
 
     def _replay(self, fit: Fit, leaves: Sequence[Any], instance: Any, context: ForwardContext | None) -> Any:
         graph = fit.graph
@@ -308,10 +312,10 @@ class Dispatch:
             if leaves[index] is not graph.leaves[index]:
                 fill(target, leaves[index])
         if graph.graph is not None:
-            graph.graph.replay(graph.tensors)
+            graph.graph.replay(graph.tensors if graph.graph.reads_inputs else ())
             results: Sequence[Any] = fit.results or ()
         else:
-            outputs = pytree.tree_leaves(self.run_pieces(graph, instance, context))
+            outputs = flattened(self.run_pieces(graph, instance, context))[0]
             results = self._cut(outputs, graph.size, self._size_of(leaves))
         for index in self.behaviour.written:
             target = next(target for at, target in fit.targets if at == index)

@@ -36,8 +36,10 @@ class StaticGraph(Protocol):
         pool_bytes_after: The same after it.
         kernel_count: Kernels in the graph; None where it cannot be known.
         memcpy_count: Copies in the graph; None where it cannot be known.
+        reads_inputs: Whether `replay` looks at what it is given; where not, it may be given nothing.
     """
 
+    reads_inputs: bool
     capture_ns: int
     pool_bytes_before: int | None
     pool_bytes_after: int | None
@@ -79,6 +81,8 @@ class CudaStaticGraph:
         weak_ref_output: Return outputs that do not keep their memory: later graphs of the pool may reuse it. Only for the last piece
             of a model, whose outputs no other graph reads.
     """
+
+    reads_inputs = False
 
     def __init__(self, *, gc_disable: bool = False, weak_ref_output: bool = False) -> None:
         self._gc_disable = gc_disable
@@ -131,6 +135,8 @@ class CudaStaticGraph:
 
 class FakeStaticGraph:
     """A static graph without a GPU: it records what was called and calls it again, on the recorded tensors, into buffers of its own."""
+
+    reads_inputs = True
 
     def __init__(self, *, gc_disable: bool = False, weak_ref_output: bool = False) -> None:
         self._options = (gc_disable, weak_ref_output)
@@ -223,7 +229,10 @@ def fill(buffer: torch.Tensor, tensor: torch.Tensor) -> None:
         for dim, stride in enumerate(buffer.stride()):
             if stride == 0 and buffer.shape[dim] > 1:
                 buffer, tensor = buffer.narrow(dim, 0, 1), tensor.narrow(dim, 0, 1)
-    with torch.no_grad():
+    if torch.is_grad_enabled():
+        with torch.no_grad():
+            buffer.copy_(tensor, non_blocking=True)
+    else:
         buffer.copy_(tensor, non_blocking=True)
 
 

@@ -6,7 +6,7 @@ must be the same tensor at the same address.
 
 from __future__ import annotations
 
-import operator
+import ast
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,19 +36,15 @@ class Watched:
 
     def checker(self) -> Callable[[Any], bool]:
         """Answers for an instance whether every tensor is still the same at the same address."""
-        fetch, scope, name, kept = self.fetch, self.scope, self.self_name, self.tensors
-        held = list(kept)
-        addresses, every = [one.data_ptr() for one in kept], list(range(len(kept)))
-        same, equal = operator.is_, cuda_graphs.address_check()
-
-        def check(instance: Any) -> bool:
-            try:
-                found = fetch({name: instance}, scope)
-            except Exception:  # noqa: BLE001 - what is no longer there has changed
-                return False
-            return all(map(same, found, kept)) and equal(held, addresses, every)
-
-        return check if kept else lambda _: True
+        if not self.tensors:
+            return lambda _: True
+        held, addresses = list(self.tensors), [one.data_ptr() for one in self.tensors]
+        scope: dict[str, Any] = {"__builtins__": {}, "G": self.scope, "Exception": Exception}
+        scope |= {f"k{index}": one for index, one in enumerate(held)}
+        scope |= {"_equal": cuda_graphs.address_check(), "_held": held, "_at": addresses}
+        scope["_every"] = list(range(len(held)))
+        exec(_check_source(self.names, self.self_name), scope)
+        return scope["check"]
 
     def changed(self, instance: Any, addresses: Sequence[int]) -> str | None:
         """Names the first that is not what it was; None where all are."""
@@ -106,3 +102,37 @@ def _value(source: str, f_locals: dict[str, Any], scope: dict[str, Any]) -> Any:
         return eval(source, {"__builtins__": {}}, {"L": f_locals, "G": scope})
     except Exception:  # noqa: BLE001 - torch names some places by functions of its own
         return None
+
+
+def _check_source(names: Iterable[str], self_name: str) -> str:
+    """The text of a function that looks at every place; what several places have in common is gone through once."""
+    lines: list[str] = []
+    reached = {f"L[{self_name!r}]": "instance", "L": f"{{{self_name!r}: instance}}", "G": "G"}
+    same = " and ".join(f"{_reach(name, reached, lines)} is k{index}" for index, name in enumerate(names))
+    body = "".join(f"        {line}\n" for line in (*lines, f"same = {same}"))
+    return f"""def check(instance):
+    try:
+{body}    except Exception:
+        return False
+    return same and _equal(_held, _at, _every)
+"""
+
+
+def _reach(name: str, reached: dict[str, str], lines: list[str]) -> str:
+    """An expression for a place; each step of the way to it is a variable, for whoever goes the same way."""
+    steps: list[str] = []
+    node = ast.parse(name, mode="eval").body
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        steps.append(f".{node.attr}" if isinstance(node, ast.Attribute) else f"[{ast.unparse(node.slice)}]")
+        node = node.value
+    if not isinstance(node, ast.Name) or any("L[" in step for step in steps[:-1]):
+        return f"(lambda L: {name})({reached['L']})"
+    text = node.id
+    found = reached.get(text, text)
+    for step in reversed(steps[1:]):
+        text += step
+        if text not in reached:
+            reached[text] = f"v{len(lines)}"
+            lines.append(f"{reached[text]} = {found}{step}")
+        found = reached[text]
+    return f"{found}{steps[0]}" if steps else found

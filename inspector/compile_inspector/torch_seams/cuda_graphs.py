@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import gc
 import threading
 import time
@@ -24,6 +25,7 @@ USES = (
     "torch._C:_cuda_endAllocateToPool",
     "torch._C:_tensors_data_ptrs_at_indices_equal",
     "torch._C:_cuda_memoryStats",
+    "torch._C:_cuda_getCurrentRawStream",
 )
 
 CAPTURING = threading.RLock()
@@ -55,7 +57,8 @@ def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> 
 
     Args:
         run: Its outputs lie in the graphs' pool and hold nothing yet.
-        gc_disable: Do not collect garbage nor empty the allocator's cache first.
+        gc_disable: Do not collect garbage nor empty the allocator's cache first, nor wait for what the GPU is doing: what is captured is
+            only noted down.
         weak_outputs: Return tensors that do not keep their memory from being used by later captures.
 
     Raises:
@@ -64,8 +67,8 @@ def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> 
     global _stream, _held
     import torch
 
-    torch.cuda.synchronize()
     if not gc_disable:
+        torch.cuda.synchronize()
         gc.collect()
         torch.cuda.empty_cache()
     if _stream is None:
@@ -98,6 +101,20 @@ def address_check() -> Callable[[list[Any], list[int], list[int]], bool]:
         return lambda tensors, addresses, indices: all(tensors[i].data_ptr() == addresses[i] for i in indices)
 
 
+def stream_handles() -> Callable[[int], int]:
+    """Gives the handle of the current stream of a GPU, without making an object for it."""
+    try:
+        return lookup(USES[5])
+    except AttributeError:
+        return _stream_handle
+
+
+def _stream_handle(device: int) -> int:
+    import torch
+
+    return torch.cuda.current_stream(device).cuda_stream
+
+
 def is_capturing() -> bool:
     """Whether what this thread does on the GPU is being captured into a graph."""
     import torch
@@ -116,15 +133,27 @@ def free_memory(device: Any) -> None:
 
 @contextlib.contextmanager
 def without_collecting(device: Any) -> Generator[None]:
-    """Garbage is collected once, then not before its block ends: between captures that would take longer than they do."""
+    """Garbage is collected once, then not before its block ends: between captures that would take longer than they do.
+
+    A GPU is waited for before and after.
+    """
+    _wait(device)
     free_memory(device)
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
+        _wait(device)
     finally:
         if enabled:
             gc.enable()
+
+
+def _wait(device: Any) -> None:
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def timed(run: Callable[[], Any], device: Any, repeats: int) -> int:
@@ -206,27 +235,48 @@ def _reserved() -> int:
     """Bytes that torch's allocator holds on this GPU."""
     import torch
 
-    return lookup(USES[4])(torch.cuda.current_device())["reserved_bytes"]["all"]["current"]
+    return _memory_stats()(torch.cuda.current_device())["reserved_bytes"]["all"]["current"]
+
+
+@functools.cache
+def _memory_stats() -> Any:
+    return lookup(USES[4])
 
 
 def count_nodes(graph: Any) -> tuple[int | None, int | None]:
     """Kernels and copies in a captured graph; None where the driver's library cannot be asked."""
     try:
-        driver, raw = ctypes.CDLL("libcuda.so.1"), ctypes.c_void_p(graph.raw_cuda_graph())
+        nodes_of, kind_of = _driver()
+        raw = ctypes.c_void_p(graph.raw_cuda_graph())
     except (OSError, RuntimeError, AttributeError, TypeError):
         return None, None
     size, kind = ctypes.c_size_t(0), ctypes.c_int(-1)
-    if driver.cuGraphGetNodes(raw, None, ctypes.byref(size)):
+    if nodes_of(raw, None, ctypes.byref(size)):
         return None, None
     nodes = (ctypes.c_void_p * size.value)()
-    if size.value and driver.cuGraphGetNodes(raw, nodes, ctypes.byref(size)):
+    if size.value and nodes_of(raw, nodes, ctypes.byref(size)):
         return None, None
-    kinds: list[int] = []
+    counts = [0, 0]
     for node in nodes:
-        if driver.cuGraphNodeGetType(ctypes.c_void_p(node), ctypes.byref(kind)):
+        if kind_of(node, ctypes.byref(kind)):
             return None, None
-        kinds.append(kind.value)
-    return kinds.count(_KERNEL), kinds.count(_MEMCPY)
+        if kind.value in (_KERNEL, _MEMCPY):
+            counts[kind.value] += 1
+    return counts[_KERNEL], counts[_MEMCPY]
+
+
+@functools.cache
+def _driver() -> tuple[Any, Any]:
+    """The driver's functions for the nodes of a graph and for the kind of one.
+
+    Raises:
+        OSError, AttributeError: There is no such library, or it has no such function.
+    """
+    driver = ctypes.CDLL("libcuda.so.1")
+    nodes_of, kind_of = driver.cuGraphGetNodes, driver.cuGraphNodeGetType
+    nodes_of.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
+    kind_of.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+    return nodes_of, kind_of
 
 
 def _weak(outputs: Any) -> Any:
