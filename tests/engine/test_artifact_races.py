@@ -14,13 +14,15 @@ from engine.artifact_programs import environment
 
 PROCESSES, TURNS = 8, 25
 PROGRAM = """
-import json, sys
+import json, os, sys
 import torch
-import torch._dynamo
-import torch._dynamo.aot_compile_types
-import torch._functorch.aot_autograd
 import compile_inspector as ci
+from compile_inspector.engine.artifacts.store import Store
+from compile_inspector.engine.config import artifact_folder
 from compile_inspector.engine.decorator import programs
+
+torch.set_num_threads(1)
+torch.set_grad_enabled(False)
 
 @ci.support_torch_compile
 class Model(torch.nn.Module):
@@ -31,30 +33,33 @@ class Model(torch.nn.Module):
     def forward(self, x: torch.Tensor):
         return x * self.scale + 1
 
-import os
+config = ci.InspectorConfig(ci.CompilationConfig("DYNAMO_TRACE_ONCE", backend="aot_eager", use_aot_compile=True))
+for _ in range(2):  # compiled, then loaded: what torch imports and sets up on the way is shared by those that race
+    assert Model(vllm_config=config)(torch.ones(5)).tolist() == [4.0] * 5
+Store(artifact_folder(config.compilation_config)).clear()
+torch._dynamo.reset()
+
 children = []
 for own in range(PROCESSES):
-    child = os.fork()  # what was imported is shared
+    child = os.fork()
     if child == 0:
         break
     children.append(child)
 else:
     sys.exit(any([os.waitpid(child, 0)[1] for child in children]))
 
-config = ci.InspectorConfig(ci.CompilationConfig("DYNAMO_TRACE_ONCE", backend="aot_eager", use_aot_compile=True))
-torch.set_num_threads(1)
 x, outcomes = torch.ones(3), []
 for turn in range(TURNS):
     if turn % 8 == own:  # somebody clears the folder now and then: what follows is compiled and written again
-        from compile_inspector.engine.artifacts.store import Store
-        from compile_inspector.engine.config import artifact_folder
         Store(artifact_folder(config.compilation_config)).clear()
     model = Model(vllm_config=config)
     assert model(x).tolist() == [4.0] * 3
     outcomes += [(one.outcome, one.reason) for _, one, _ in programs.get(model).keeping.lookups]
     if turn % 6 == 5:
         torch._dynamo.reset()
-open(f'{sys.argv[1]}/{own}.json', 'w').write(json.dumps(outcomes))
+with open(f'{sys.argv[1]}/{own}.json', 'w') as file:
+    json.dump(outcomes, file)
+os._exit(0)
 """
 
 
