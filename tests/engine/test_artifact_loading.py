@@ -483,3 +483,78 @@ def test_a_backend_of_torchs_is_known_without_an_import(monkeypatch: pytest.Monk
     for name in ("lookup_backend", "_COMPILER_FNS"):
         monkeypatch.setattr(registry, name, {})
     assert [backends.own_callable(name) for name in ("", "inductor", "aot_eager", "eager")] == [None] * 4
+
+
+class Kept(torch.nn.Module):
+    def __init__(self, scale: float = 2.0) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.scale
+
+
+def decorated(scale: float = 2.0, **given: Any) -> Any:
+    """An instance of a decorated class; nothing is looked up for it unless it is asked to."""
+    cls = ci.support_torch_compile(type("Decorated", (Kept,), {"forward": Kept.forward}))
+    with ci.set_current_vllm_config(config(**{"use_aot_compile": False, **given})):
+        return cls(scale)
+
+
+@pytest.fixture
+def saved(home: Path) -> Path:
+    """A file that a decorated module was saved to, and the only one that holds it."""
+    home.chmod(0o700)
+    module = decorated()
+    module.aot_compile(torch.ones(5, 4))
+    path = module.save_aot_compiled_function(home / "kept.bin")
+    artifact(home).unlink()
+    return path
+
+
+def test_a_file_is_loaded_by_its_path(saved: Path) -> None:
+    """What was saved to a file of any name is found there, loaded by the first call, and right for other sizes; its attributes are guarded."""
+    module = decorated()
+    found = module._try_load_aot_compiled_fn(saved)
+    assert (found.path, module.was_aot_compile_fn_loaded_from_disk) == (saved, False)
+    with ci.compilation_counter.expect(num_aot_compiles=0, num_aot_artifacts_loaded=1):
+        assert found(module, torch.ones(5, 4)).sum() == 40
+        assert module(torch.ones(7, 4)).sum() == 56
+    assert module.was_aot_compile_fn_loaded_from_disk
+    module.scale = 3.0
+    assert module(torch.ones(5, 4)).sum() == 60
+
+
+def test_a_file_made_for_something_else_is_not_loaded(saved: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Another backend is told at once, another attribute at the first call; either way the module compiles and is right."""
+    module = decorated(backend="inductor")
+    with caplog.at_level(logging.WARNING):
+        assert module._try_load_aot_compiled_fn(saved) is None
+    assert f"Compiling model again due to a load failure from {saved}" in caplog.text
+    assert "config was backend='aot_eager', is backend='inductor'" in caplog.text
+    module = decorated(scale=5.0)
+    assert module.load_aot_compiled_function(saved)(module, torch.ones(5, 4)).sum() == 100
+    assert not module.was_aot_compile_fn_loaded_from_disk
+    (lookup, *_) = lookups(module)
+    assert [(one.component, one.was, one.now) for one in lookup.differs] == [
+        ("L['self'].scale", "2.0", "5.0")
+    ]
+
+
+def test_a_file_that_is_not_there_or_damaged(saved: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """No file is no warning; a damaged one is named; force_aot_load makes errors of both; a compiled module loads nothing."""
+    with caplog.at_level(logging.WARNING):
+        assert decorated()._try_load_aot_compiled_fn(saved.parent / "none") is None
+    assert "load failure" not in caplog.text
+    with pytest.raises(NotLoaded, match="No such file"):
+        decorated(force_aot_load=True)._try_load_aot_compiled_fn(saved.parent / "none")
+    module = decorated()
+    module(torch.ones(5, 4))
+    with pytest.raises(NotLoaded, match="compiled already"):
+        module.load_aot_compiled_function(saved)
+    saved.write_bytes(saved.read_bytes()[:-1])
+    with caplog.at_level(logging.WARNING):
+        assert decorated()._try_load_aot_compiled_fn(saved) is None
+    assert "Compile cache file corrupted." in caplog.text
+    with pytest.raises(NotLoaded, match=r"Compile cache file corrupted\."):
+        decorated(force_aot_load=True)._try_load_aot_compiled_fn(saved)

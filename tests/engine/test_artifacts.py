@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from compile_inspector.torch_seams import kept_code
 from engine.artifact_programs import PROGRAM, Processes, run
 
+pytestmark = pytest.mark.skipif(
+    not kept_code.keeps("aot_eager"), reason="this torch keeps nothing that aot_eager compiles"
+)
 ONE = PROGRAM.replace("LAYERS", "1")
 CALL = "main(lambda config: Model(vllm_config=config), torch.ones(3, 4))"
 

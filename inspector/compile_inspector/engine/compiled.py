@@ -28,7 +28,7 @@ from compile_inspector.engine.artifacts import graphs, keeping, manifest
 from compile_inspector.engine.config import CompilationMode, DynamicShapesConfig, DynamicShapesType
 from compile_inspector.engine.reuse import Reusing
 from compile_inspector.engine.wrapping import Wrapper, base_of, forwarding, self_in
-from compile_inspector.errors import GuardViolation, InvalidConfig, NotKept
+from compile_inspector.errors import GuardViolation, InvalidConfig, NotKept, NotLoaded
 from compile_inspector.torch_seams import direct, trace
 
 _log = logging.getLogger(__name__)
@@ -343,8 +343,27 @@ class Program:
             raise NotKept(self.keeping.unkept or f"{self._name} was compiled before it was to be kept")
         return self.aot_compiled_fn
 
-    def save_aot_compiled_function(self) -> Path:
+    def load_aot_compiled_function(self, instance: Any, path: Path) -> keeping.AotCompiled:
+        """What was kept in a file; the next call loads it, if it is for such a call.
+
+        Raises:
+            NotLoaded: It is not there, not to be trusted, or was made for something else.
+        """
+        if self.do_not_compile or not keeping.possible(self.config):
+            msg = f"{self._name}: its backend or mode compiles nothing that could be kept"
+            raise NotLoaded(msg)
+        if self.entries:
+            msg = f"{self._name} is compiled already: load before its first call"
+            raise NotLoaded(msg)
+        if self.keeping is None:
+            self.keeping = keeping.Keeping(self, always=keeping.asked_for(self.config))
+        return self.keeping.prefer(path, instance)
+
+    def save_aot_compiled_function(self, path: Path | None = None) -> Path:
         """Writes what was compiled; its path.
+
+        Args:
+            path: Another file to write it to as well.
 
         Raises:
             NotKept: Nothing was, or it cannot be written.
@@ -352,7 +371,7 @@ class Program:
         if self.keeping is None or self.aot_compiled_fn is None:
             msg = f"{self._name} has nothing to keep: aot_compile it first"
             raise NotKept(msg)
-        return self.keeping.save()
+        return self.keeping.save(path)
 
     def _run_loaded(self, run: Callable[..., Any], instance: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Runs a loaded entry; where it holds nothing for the call's size, another is compiled."""

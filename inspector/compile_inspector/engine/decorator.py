@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
+import os
 import threading
 import types
 import typing
 import weakref
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from compile_inspector.engine import dims, narration
@@ -18,9 +21,10 @@ from compile_inspector.engine.config import CompilationMode
 from compile_inspector.engine.context import check_config, forward_context_or_none, get_current_vllm_config
 from compile_inspector.engine.counters import compilation_counter
 from compile_inspector.engine.wrapping import Instances, Wrapper, base_of, forward_of, wrapper_of
-from compile_inspector.errors import InvalidDims, NotDecoratable
+from compile_inspector.errors import InvalidDims, NotDecoratable, NotLoaded
 
 _C = TypeVar("_C", bound=type)
+_log = logging.getLogger(__name__)
 
 programs = Instances()
 """The program of each instance that has one."""
@@ -322,15 +326,42 @@ def _methods() -> dict[str, Callable[..., Any]]:
         """
         return _program(self).aot_compile(self, args, kwargs)
 
-    def save_aot_compiled_function(self: Any) -> Any:
-        """Writes what `aot_compile` compiled; the path. What was loaded from there is not written again.
+    def save_aot_compiled_function(self: Any, path: Any = None) -> Any:
+        """Writes what `aot_compile` compiled, to another file as well where one is given, for `load_aot_compiled_function`; its path.
+
+        What was loaded is not written again.
 
         Raises:
             NotKept: Nothing was compiled that could be kept, or it could not be written.
         """
-        return _program(self).save_aot_compiled_function()
+        return _program(self).save_aot_compiled_function(None if path is None else Path(path))
 
-    return {"aot_compile": aot_compile, "save_aot_compiled_function": save_aot_compiled_function}
+    def load_aot_compiled_function(self: Any, path: Any) -> Any:
+        """What was kept in a file, compared with this module as far as it can be before a call; the next call loads it, and checks its guards.
+
+        Raises:
+            NotLoaded: It is not there, not to be trusted, or was made for something else.
+        """
+        return _program(self).load_aot_compiled_function(self, Path(path))
+
+    def _try_load_aot_compiled_fn(self: Any, path: Any) -> Any:
+        """As `load_aot_compiled_function`, but None where that fails; a file that is there and is not loaded is warned of.
+
+        Raises:
+            NotLoaded: It failed, under ``force_aot_load``.
+        """
+        program = _program(self)
+        try:
+            return program.load_aot_compiled_function(self, Path(path))
+        except NotLoaded as error:
+            if os.path.exists(path):
+                _log.warning("Compiling model again due to a load failure from %s, reason: %s", path, error)
+            if getattr(program.config, "force_aot_load", False):
+                raise
+            return None
+
+    made = (aot_compile, save_aot_compiled_function, load_aot_compiled_function, _try_load_aot_compiled_fn)
+    return {one.__name__: one for one in made}
 
 
 def _properties() -> dict[str, property]:

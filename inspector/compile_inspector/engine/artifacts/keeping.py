@@ -26,6 +26,8 @@ from compile_inspector.torch_seams import direct, kept_code, kept_guards
 
 _log = logging.getLogger(__name__)
 _ids = itertools.count(1)
+_OF_A_CALL = ("arguments", "state", "devices")
+"""Components that only a call has."""
 _COMPARED = 64
 """A miss is compared with this many artifacts of its program, the latest."""
 
@@ -58,13 +60,15 @@ class AotCompiled:
         path: Its artifact; None where none was written yet.
     """
 
-    def __init__(self, entry: direct.Entry, header: Header, payload: bytes | None, path: Path | None) -> None:
-        self._entry, self.header, self.path = entry, header, path
+    def __init__(
+        self, run: Callable[..., Any], header: Header, payload: bytes | None, path: Path | None
+    ) -> None:
+        self._run, self.header, self.path = run, header, path
         self.payload = payload
 
     def __call__(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
-        """Runs it; makes no check."""
-        return self._entry.run(instance, *args, **kwargs)
+        """Runs it, without a check of its guards; one that was found and not yet loaded is loaded, if it is for such a call."""
+        return self._run(instance, *args, **kwargs)
 
     def source_info(self) -> tuple[Any, ...]:
         """Every function that was traced."""
@@ -98,6 +102,7 @@ class Keeping:
         self._components: tuple[Component, ...] = ()
         self._recipes: Callable[[Any], kept_guards.Recipe] | None = None
         self._traced: list[manifest.Traced] = []
+        self._preferred: Path | None = None
 
     def traced(self, module: str, code: Any) -> None:
         """A function was traced through."""
@@ -147,14 +152,15 @@ class Keeping:
         return self._note("miss", differs=nearest or (), reason=_reason(nearest, refused), path=str(group))
 
     def _candidates(self, folder: store.Store, group: Path) -> list[Path]:
-        """Artifacts of this very key first."""
+        """The one that was asked for by its path first, then artifacts of this very key."""
         front = key_of(self._components)[:32]
         found = folder.candidates(group)
         found.sort(key=lambda path: not path.name.startswith(front))
-        return found[:_COMPARED]
+        asked = [] if self._preferred is None else [self._preferred]
+        return [*asked, *(path for path in found if path != self._preferred)][:_COMPARED]
 
     def _try(self, folder: store.Store, path: Path, call: Call) -> direct.Entry | tuple[Difference, ...]:
-        with folder.opened(path) as (opened, file):
+        with folder.opened(path, named=path != self._preferred) as (opened, file):
             header = opened.header
             differs = differences(header.components, self._components)
             differs = differs or tuple(loading.changed_before(header, self._program, call.instance))
@@ -171,10 +177,38 @@ class Keeping:
     def _loaded(self, folder: store.Store, path: Path, header: Header, entry: direct.Entry) -> None:
         folder.used(path)
         compilation_counter.add("num_aot_artifacts_loaded")
-        self._program.aot_compiled_fn = AotCompiled(entry, header, None, path)
+        self._program.aot_compiled_fn = AotCompiled(entry.run, header, None, path)
         self._program.was_aot_compile_fn_loaded_from_disk = True
         self._note("hit", path=str(path))
         _log.info("%s was loaded from %s.", self._program.name, path)
+
+    def prefer(self, path: Path, instance: Any) -> AotCompiled:
+        """The artifact at a path, compared as far as it can be before a call; the next lookup tries it first.
+
+        Raises:
+            NotLoaded: It is not there, not to be trusted, or was made for something else.
+        """
+        try:
+            folder = self._store()
+            store.check_folder(path.parent)
+            with folder.opened(path, named=False) as (opened, file):
+                folder.payload(file, opened)
+                header = opened.header
+            now = [one for one in key.components(self._program, instance, {}) if one.name not in _OF_A_CALL]
+            was = [one for one in header.components if one.name not in _OF_A_CALL]
+            differs = differences(was, now) or tuple(loading.changed_before(header, self._program, instance))
+        except (store.Refused, secret.NoSecret, envelope.Corrupted, OSError) as error:
+            msg = f"{self._program.name}: {error}"
+            raise NotLoaded(msg) from error
+        if differs:
+            listed = "; ".join(f"{one.component} was {one.was}, is {one.now}" for one in differs[:4])
+            msg = f"{self._program.name}: {path} was made for something else: {listed}"
+            raise NotLoaded(msg)
+        self._preferred = path
+        return AotCompiled(self._run_found, header, None, path)
+
+    def _run_found(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._program.call(instance, args, kwargs)
 
     @contextmanager
     def compiling(self) -> Generator[None]:
@@ -199,7 +233,7 @@ class Keeping:
             recipe = self._recipes(entry.guards)
             made = saving.made(entry, recipe, self._traced, self._program, instance)
             header = saving.header(made, self._program, self._components, int(seconds * 1e9), time.time())
-            found = AotCompiled(entry, header, made.payload, None)
+            found = AotCompiled(entry.run, header, made.payload, None)
             self._program.aot_compiled_fn = found
             if self._always:
                 self._write(found)
@@ -215,16 +249,22 @@ class Keeping:
         _log.warning("%s", self.unkept)
         self._note("bypass", reason=f"not kept: {why}", compile_id=compile_id)
 
-    def save(self) -> Path:
+    def save(self, to: Path | None = None) -> Path:
         """Writes what was compiled and not yet written.
+
+        Args:
+            to: Another file to write it to as well.
 
         Raises:
             NotKept: It could not be written.
         """
         found = self._program.aot_compiled_fn
         try:
-            return found.path or self._write(found)
-        except (store.Refused, secret.NoSecret) as error:
+            path = found.path or self._write(found)
+            if to is not None:
+                self._store().copy(path, to)
+            return to or path
+        except (store.Refused, secret.NoSecret, envelope.Corrupted, OSError) as error:
             msg = f"{self._program.name} could not be written: {error}"
             raise NotKept(msg) from error
 

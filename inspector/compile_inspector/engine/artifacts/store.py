@@ -93,7 +93,7 @@ class Store:
         for folder in (self.root, group):
             if not folder.exists():
                 return []
-            _check_folder(folder)
+            check_folder(folder)
         with _refusing(group):
             for entry in os.scandir(group):
                 if entry.name.endswith(SUFFIX):
@@ -102,8 +102,12 @@ class Store:
         return [path for _, path in sorted(found, reverse=True)]
 
     @contextmanager
-    def opened(self, path: Path) -> Generator[tuple[envelope.Opened, BinaryIO]]:
+    def opened(self, path: Path, *, named: bool = True) -> Generator[tuple[envelope.Opened, BinaryIO]]:
         """An artifact whose header is the user's own; the file, for `payload`.
+
+        Args:
+            path: The file.
+            named: Whether it must lie under its own name; False for one that was asked for by its path.
 
         Raises:
             Refused: Others could have written it, or it cannot be read.
@@ -111,7 +115,7 @@ class Store:
         """
         with _refusing(path), _own_file(path) as (file, size_bytes):
             found = envelope.open_header(file, size_bytes, self._secret)
-            if path.name != _name(found.header):
+            if named and path.name != _name(found.header):
                 raise envelope.Corrupted("It lies under another artifact's name.")
             yield found, file
 
@@ -143,11 +147,24 @@ class Store:
         self.prune(keep=path)
         return path
 
+    def copy(self, path: Path, to: Path) -> None:
+        """Writes an artifact under another path, whose folder is there.
+
+        Raises:
+            Refused: One of the two cannot be trusted, read or written.
+            envelope.Corrupted: It is not what was written.
+        """
+        check_folder(to.parent)
+        with self.opened(path, named=False) as (opened, file):
+            data = envelope.seal(opened.header, self.payload(file, opened), self._secret)
+        with _refusing(to):
+            write_whole(to, data)
+
     def _make(self, group: Path) -> None:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         group.mkdir(mode=0o700, exist_ok=True)
         for folder in (self.root, group):
-            _check_folder(folder)
+            check_folder(folder)
 
     def used(self, path: Path) -> None:
         """Counts a load."""
@@ -174,7 +191,7 @@ class Store:
     def _stored(self, path: Path) -> Stored:
         size_bytes, uses, used_s = _usage(path)
         try:
-            _check_folder(path.parent)
+            check_folder(path.parent)
             with self.opened(path) as (opened, _):
                 return Stored(path, size_bytes, uses, used_s, opened.header, None)
         except (Refused, envelope.Corrupted) as error:
@@ -238,7 +255,7 @@ def _usage(path: Path) -> tuple[int, int, float]:
     return own.st_size, uses.st_size, max(own.st_mtime, uses.st_mtime)
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
     """Raises Refused unless only this user can put files into a folder."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
