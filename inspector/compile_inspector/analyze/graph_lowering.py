@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from compile_inspector.analyze.graph_align import align, paired_by
+from compile_inspector.analyze.graph_fusion import fused_pairs, inner_pairs, item_pairs
 from compile_inspector.analyze.op_families import family_of
 from compile_inspector.model.nodes import GraphNode
 
@@ -17,15 +18,42 @@ _QUIET = ("placeholder", "get_attr", "output")
 _NUMBERED = re.compile(r"(?:primals_(\d+)|arg(\d+)_1)")
 
 
-def lowered_pairs(program: Nodes, lowered: Nodes) -> set[tuple[int, int]]:
+def lowered_pairs(
+    program: Nodes, lowered: Nodes, made_of: Mapping[str, Sequence[str]] | None = None
+) -> set[tuple[int, int]]:
     """Pairs of places: a node of the program's graph, and a node of the lowered one that computes it or a part of it.
 
     Args:
         program: Dynamo's graph, or a pre-grad one.
         lowered: A graph of ATen operators.
+        made_of: By name of a lowered node: names of the program's nodes, where torch noted them; only the others are sought.
     """
-    pairs = {*_inputs(program, lowered), *_outputs(program, lowered)}
+    pairs = {
+        *_inputs(program, lowered),
+        *_outputs(program, lowered),
+        *_noted(program, lowered, made_of or {}),
+    }
     backward = _backward(lowered)
+    if made_of:
+        pairs |= inner_pairs(lowered, pairs)
+    pairs |= _on_lines(program, lowered, pairs, backward)
+    pairs |= fused_pairs(program, lowered, pairs, backward)
+    return pairs | item_pairs(program, lowered, pairs)
+
+
+def _noted(program: Nodes, lowered: Nodes, made_of: Mapping[str, Sequence[str]]) -> Iterator[tuple[int, int]]:
+    at = {node.name: index for index, node in enumerate(program)} if made_of else {}
+    for low, node in enumerate(lowered if made_of else ()):
+        for name in made_of.get(node.name, ()):
+            if name in at:
+                yield at[name], low
+
+
+def _on_lines(
+    program: Nodes, lowered: Nodes, known: set[tuple[int, int]], backward: Sequence[int]
+) -> set[tuple[int, int]]:
+    """Pairs along the user's lines and modules, of the lowered nodes that have none."""
+    pairs: set[tuple[int, int]] = set(known)
     around = _around(program)
     for by_module in (True, False):
         done = {low for _, low in pairs}

@@ -26,6 +26,15 @@ def same_level(left: Graph, right: Graph) -> bool:
     return (left.stage in PYTHON_LEVEL) == (right.stage in PYTHON_LEVEL)
 
 
+def noted_in(lowered: Graph, program: Graph) -> Mapping[str, tuple[str, ...]]:
+    """By node of a lowered graph: the program's nodes that it was made of, as torch noted; empty where it was lowered from another one."""
+    ancestor = lowered.ancestor
+    if ancestor is None or lowered.lineage is None:
+        return {}
+    own = program.ancestor is ancestor or program == ancestor.graph
+    return lowered.made_of if own else {}
+
+
 def _printed_as(graph: Graph) -> tuple[str, str, str | None]:
     return graph.stage, graph.name, graph.direction
 
@@ -49,7 +58,7 @@ def match_graphs(left: Graph, right: Graph, *, forward: Graph | None = None) -> 
 
 
 def _lowered(program: Graph, lowered: Graph, forward: Graph | None) -> set[tuple[int, int]]:
-    pairs = lowered_pairs(program.nodes, lowered.nodes)
+    pairs = lowered_pairs(program.nodes, lowered.nodes, noted_in(lowered, program))
     if forward is None or lowered.direction != "backward":
         return pairs
     known = {low for _, low in pairs}
@@ -61,7 +70,7 @@ def _lowered(program: Graph, lowered: Graph, forward: Graph | None) -> set[tuple
     made = forward.nodes
     pairs.update(
         (one, saved[made[other].name])
-        for one, other in lowered_pairs(program.nodes, made)
+        for one, other in lowered_pairs(program.nodes, made, noted_in(forward, program))
         if made[other].name in saved
     )
     return pairs

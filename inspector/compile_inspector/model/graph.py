@@ -10,6 +10,7 @@ import msgspec
 
 from compile_inspector.model.graph_text import Parsed, parse_graph
 from compile_inspector.model.graph_types import RawNode
+from compile_inspector.model.lineage import Lineage
 from compile_inspector.model.nodes import GraphNode, NodeOrigin
 from compile_inspector.model.text import Text
 
@@ -53,6 +54,7 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
         cells: Notebook cells of the recording: temporary file name to the number in ``In [n]``.
         ancestor: The Dynamo graph it was lowered from, None for that graph itself and where it was not recorded.
         partition_of: By node name: the index of the partition it lies in; empty where the graph was not partitioned.
+        lineage: What torch noted of where its nodes come from; None for Dynamo's graph and where that was not recorded.
     """
 
     compile_id: str
@@ -65,6 +67,7 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
     cells: tuple[tuple[str, int], ...] = ()
     ancestor: Ancestor | None = None
     partition_of: tuple[tuple[str, int], ...] = ()
+    lineage: Lineage | None = None
 
     @cached_property
     def _parsed(self) -> Parsed:
@@ -76,7 +79,21 @@ class Graph(msgspec.Struct, frozen=True, dict=True):
             source=None if self.ancestor is None else self.ancestor.parsed,
             backward=self.direction == "backward",
             partition_of=dict(self.partition_of),
+            made_of=self.made_of,
         )
+
+    @cached_property
+    def made_of(self) -> Mapping[str, tuple[str, ...]]:
+        """By node name: the nodes of the Dynamo graph that it was made of, as torch noted; a node that is not in it may be of any."""
+        if self.lineage is None or self.ancestor is None:
+            return {}
+        known = self.ancestor.parsed.at
+        made = self.lineage.of(self.text.read())
+        return {
+            name: found
+            for name, names in made.items()
+            if (found := tuple([one for one in names if one in known]))
+        }
 
     @property
     def nodes(self) -> tuple[GraphNode, ...]:

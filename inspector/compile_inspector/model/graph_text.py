@@ -87,6 +87,7 @@ def parse_graph(
     source: Parsed | None = None,
     backward: bool = False,
     partition_of: Mapping[str, int] | None = None,
+    made_of: Mapping[str, Sequence[str]] | None = None,
 ) -> Parsed:
     """The nodes of a graph, and what could not be read of it.
 
@@ -100,6 +101,7 @@ def parse_graph(
         source: The Dynamo graph, for a later stage.
         backward: Whether this is a backward graph.
         partition_of: Index of the partition, by node name.
+        made_of: By node name: nodes of ``source``, where torch noted them; the owner is theirs.
     """
     reader = GraphReader(text, cells or {})
     reader.read()
@@ -108,6 +110,8 @@ def parse_graph(
         _own(raw, origins)
     else:
         found = guessed_owners(raw) if source is None else _inherited(raw, source, backward=backward)
+        if source is not None and made_of:
+            found |= _noted(source, made_of)
         _give(raw, found)
     return Parsed(raw, reader.problem(), kernels_of, partition_of or {})
 
@@ -131,6 +135,12 @@ def _own(raw: Sequence[RawNode], origins: Mapping[str, NodeOrigin]) -> None:
 
 def _inherited(raw: Sequence[RawNode], source: Parsed, *, backward: bool) -> dict[str, Owner]:
     return inherited_owners(raw, source.raw, source.readers, last=backward)
+
+
+def _noted(source: Parsed, made_of: Mapping[str, Sequence[str]]) -> dict[str, Owner]:
+    """Owners by node name, where torch noted what nodes were made of: that of the first."""
+    first = {name: source.raw[source.at[names[0]]] for name, names in made_of.items()}
+    return {name: (of.module_path, of.module_class, of.location) for name, of in first.items()}
 
 
 def _give(raw: Sequence[RawNode], owners: Mapping[str, Owner]) -> None:

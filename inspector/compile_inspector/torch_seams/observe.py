@@ -16,6 +16,7 @@ HOOKS = (
     "recompiles",
     "shapes",
     "modules",
+    "lineage",
     "traced_files",
     "inductor_partitions",
     "cudagraph_trees",

@@ -7,7 +7,7 @@ from itertools import combinations, pairwise
 
 from compile_inspector.analyze.findings.observed import Observed
 from compile_inspector.analyze.graph_diff import diff_graphs
-from compile_inspector.analyze.graph_match import match_graphs, same_level
+from compile_inspector.analyze.graph_match import PYTHON_LEVEL, match_graphs, noted_in, same_level
 from compile_inspector.analyze.symbol_flow import Flow, node_verdicts, symbol_flow
 from compile_inspector.model.graph import Graph
 from compile_inspector.model.recompiles import Recompile
@@ -57,9 +57,24 @@ def graph_part(tables: Tables, key: str, *, row_limit: int = ROW_LIMIT) -> WireP
 
 
 def correspond_part(key: str, left: Graph, right: Graph, *, forward: Graph | None = None) -> WirePart:
-    """The nodes of two graphs, of one session or of two, that correspond; see `match_graphs`."""
+    """The nodes of two graphs, of one session or of two, that correspond; see `match_graphs`. ``text`` says how that is known."""
     pairs = match_graphs(left, right, forward=forward)
-    return WirePart(key, pairs=[place for pair in pairs for place in pair])
+    return WirePart(key, text=_known_by(left, right), pairs=[place for pair in pairs for place in pair])
+
+
+def _known_by(left: Graph, right: Graph) -> str | None:
+    """How it is known what an operation of the program became; None for two graphs of one level, whose nodes correspond one to one."""
+    if same_level(left, right):
+        return None
+    program, lowered = (left, right) if left.stage in PYTHON_LEVEL else (right, left)
+    noted = noted_in(lowered, program)
+    if not noted:
+        return "Matched by line, module and operation: this recording does not hold what torch noted of it."
+    made = [node.name for node in lowered.nodes if node.op.startswith("call_")]
+    left_out = sum(name not in noted for name in made)
+    if not left_out:
+        return "As torch noted it."
+    return f"As torch noted it, but for {left_out:,} of {len(made):,} operations, matched by what is around them, line and module."
 
 
 def graphdiff_part(key: str, left: Graph, right: Graph, *, row_limit: int = ROW_LIMIT) -> WirePart:

@@ -27,7 +27,7 @@ export function graphSource(parts: Parts, known: ReadonlyMap<number, GraphModel>
       const part = await parts.get(`correspond:${Math.min(left, right)}:${Math.max(left, right)}`);
       if (!part.pairs) throw new Error(part.problem ?? "Which nodes correspond is not known.");
       const pairs = Uint32Array.from(part.pairs);
-      return { left, right, pairs: left > right ? turned(pairs) : pairs };
+      return { left, right, pairs: left > right ? turned(pairs) : pairs, told: part.text };
     },
     differences: async (left, right) => {
       const part = await parts.get(`graphdiff:${left}:${right}`);

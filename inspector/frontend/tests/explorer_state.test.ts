@@ -7,11 +7,11 @@ import type { GraphModel } from "../src/explorer/model.ts";
 import { unionOf } from "../src/explorer/union.ts";
 import { llama, model, type GraphSpec } from "./graphs.ts";
 
-function source(graphs: GraphModel[], pairs: number[] = [], differences: Difference[] = []): GraphSource {
+function source(graphs: GraphModel[], pairs: number[] = [], differences: Difference[] = [], told: string | null = null): GraphSource {
   return {
     graph: (row) => (graphs[row] ? Promise.resolve(graphs[row]) : Promise.reject(new Error(`no graph ${row}`))),
     guards: () => Promise.resolve(),
-    correspondence: (left, right) => Promise.resolve({ left, right, pairs: Uint32Array.from(pairs) }),
+    correspondence: (left, right) => Promise.resolve({ left, right, pairs: Uint32Array.from(pairs), told }),
     differences: () => Promise.resolve({ pairs: Uint32Array.from(pairs), differences }),
   };
 }
@@ -94,6 +94,24 @@ test("another stage keeps what is picked by its partner, and what is open by its
   assert.equal(made.graph, second);
   assert.deepEqual(made.selection, [to]);
   assert.ok(made.expanded.has("model.layers.0…1"));
+  assert.equal(made.carried, null);
+});
+
+test("what was picked for another stage's nodes says so, and how that is known, until something is picked here", async () => {
+  const [first, second] = [model(llama(2)), model({ ...llama(2), stage: "post_grad" })];
+  const [from, to] = [first.nodeOf("sdpa_1") as number, second.nodeOf("sdpa_0") as number];
+  const made = new ExplorerState(0, first, source([first, second], [from, to, from, to], [], "As torch noted it."));
+  made.select([from]);
+  await made.showStage(1);
+  assert.deepEqual(made.selection, [to]);
+  assert.equal(made.carried, "Corresponds to 1 node of dynamo. As torch noted it.");
+  made.select([from]);
+  assert.equal(made.carried, null);
+  const others = new ExplorerState(0, first, source([first, second], [to, from]));
+  others.select([from]);
+  await others.showStage(1);
+  assert.deepEqual(others.selection, []);
+  assert.equal(others.carried, "Nothing here corresponds to the 1 node of dynamo that was picked.");
 });
 
 test("a stage that cannot be had is told, and the graph stays", async () => {

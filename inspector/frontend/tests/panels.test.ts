@@ -33,7 +33,7 @@ function state(spec: GraphSpec, other: GraphSpec = spec): ExplorerState {
   const source: GraphSource = {
     guards: () => Promise.resolve(),
     graph: (row) => (row === 9 ? Promise.reject(new Error("it is not in this page")) : Promise.resolve(model(row === 0 ? spec : other))),
-    correspondence: (left, right) => Promise.resolve({ left, right, pairs: new Uint32Array() }),
+    correspondence: (left, right) => Promise.resolve({ left, right, pairs: new Uint32Array(), told: null }),
     differences: () => Promise.resolve({ pairs: new Uint32Array(), differences: [] }),
   };
   return new ExplorerState(0, model(spec), source);

@@ -13,6 +13,7 @@ from compile_inspector.model.records import Record
 from compile_inspector.recording.fold import CompileTrace, Losses, Trace
 from compile_inspector.recording.stacks import Places
 from compile_inspector.recording.tables.kernels import generated, kernels_in, read
+from compile_inspector.recording.tables.lineage import lineage
 from compile_inspector.recording.tables.partitions import partitions
 
 KernelsOf = tuple[tuple[str, tuple[str, ...]], ...]
@@ -65,6 +66,7 @@ def _of(
     names = {name for _, name in found}
     by_direction, by_origin = _kernels(trace, compile_)
     ancestor: Ancestor | None = None
+    noted = lineage(trace, compile_)
     for record, name in found:
         if record.payload is None:
             trace.losses.add(trace.where(record), f"{name} has no text")
@@ -83,6 +85,7 @@ def _of(
             cells,
             ancestor,
             _pieces_of(stage, pieces),
+            None if stage == "dynamo" else noted,
         )
         if stage == "dynamo":
             ancestor = Ancestor(graph)

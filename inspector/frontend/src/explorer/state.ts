@@ -1,6 +1,7 @@
 // What the canvas and the panels share: one graph, what is open, picked, searched and coloured. Each side changes it through its
 // commands and hears of changes by event; nothing here touches the page.
 
+import { count } from "../format.ts";
 import type { GraphModel } from "./model.ts";
 import { openingPaths } from "./fold.ts";
 import { search } from "./search.ts";
@@ -19,6 +20,8 @@ export interface Correspondence {
   readonly left: number;
   readonly right: number;
   readonly pairs: Uint32Array;
+  /** In a sentence: how it is known; null where the nodes correspond one to one. */
+  readonly told: string | null;
 }
 
 export type DifferenceKind = "added" | "removed" | "changed";
@@ -98,6 +101,8 @@ export class ExplorerState {
   showHidden = false;
   selection: readonly number[] = [];
   selectedGroup: string | null = null;
+  /** What of another graph the picked nodes correspond to and how that is known; null where they were picked here. */
+  carried: string | null = null;
   /** What the pointer is on: a node, or a group by its path. */
   hover: { node: number } | { group: string } | null = null;
   query = "";
@@ -132,11 +137,12 @@ export class ExplorerState {
     signal.addEventListener("abort", () => found.delete(act), { once: true });
   }
 
-  /** Picks nodes; with `reveal` opens the groups around the first one and brings it into sight. */
-  select(nodes: readonly number[], { reveal = false, extend = false }: { reveal?: boolean; extend?: boolean } = {}): void {
+  /** Picks nodes; with `reveal` opens the groups around the first one and brings it into sight. `carried` tells what they were picked for. */
+  select(nodes: readonly number[], { reveal = false, extend = false, carried = null }: { reveal?: boolean; extend?: boolean; carried?: string | null } = {}): void {
     const sound = [...new Set(extend ? [...this.selection, ...nodes] : nodes)].filter((node) => node >= 0 && node < this.graph.count);
     this.selection = sound;
     this.selectedGroup = null;
+    this.carried = carried;
     this.emit("selection");
     if (reveal && sound[0] !== undefined) this.reveal(sound[0]);
   }
@@ -144,6 +150,7 @@ export class ExplorerState {
   /** Picks a group or a run by its path; its nodes are not in `selection`. */
   selectGroup(path: string | null): void {
     this.selection = [];
+    this.carried = null;
     this.selectedGroup = path !== null && this.tree.at(path) !== undefined ? path : null;
     this.emit("selection");
   }
@@ -258,7 +265,7 @@ export class ExplorerState {
       if (mine !== this.generation) return;
       this.take(row, graph);
       this.say(null);
-      if (kept.length > 0) this.select(kept, { reveal: true });
+      if (kept.nodes.length > 0 || kept.told !== null) this.select(kept.nodes, { reveal: true, carried: kept.told });
     } catch (error) {
       if (mine === this.generation) this.say(String(error instanceof Error ? error.message : error));
     }
@@ -300,16 +307,19 @@ export class ExplorerState {
     this.emit("problem");
   }
 
-  private async corresponding(row: number): Promise<number[]> {
-    if (this.selection.length === 0) return [];
+  /** What of another graph corresponds to the nodes that are picked, and how that is known. */
+  private async corresponding(row: number): Promise<{ nodes: number[]; told: string | null }> {
+    if (this.selection.length === 0) return { nodes: [], told: null };
     const picked = new Set(this.selection);
+    const from = `${count(picked.size, "node")} of ${this.graph.stage.replace(/_/g, " ")}`;
     try {
-      const { pairs } = await this.source.correspondence(this.row, row);
-      const found: number[] = [];
-      for (let at = 0; at + 1 < pairs.length; at += 2) if (picked.has(pairs[at] as number)) found.push(pairs[at + 1] as number);
-      return found;
+      const { pairs, told } = await this.source.correspondence(this.row, row);
+      const found = new Set<number>();
+      for (let at = 0; at + 1 < pairs.length; at += 2) if (picked.has(pairs[at] as number)) found.add(pairs[at + 1] as number);
+      if (found.size === 0) return { nodes: [], told: `Nothing here corresponds to the ${from} that ${picked.size === 1 ? "was" : "were"} picked.` };
+      return { nodes: [...found], told: told === null ? null : `Corresponds to ${from}. ${told}` };
     } catch {
-      return [];
+      return { nodes: [], told: null };
     }
   }
 
@@ -321,6 +331,7 @@ export class ExplorerState {
     this.expanded = new Set([...openingPaths(this.tree), ...[...open].filter((path) => this.tree.at(path) !== undefined)]);
     this.selection = [];
     this.selectedGroup = null;
+    this.carried = null;
     this.hover = null;
     this.compare = null;
     this.told = UNTOLD;
