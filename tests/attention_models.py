@@ -128,12 +128,15 @@ def call(
 
 
 def serve(
-    model: Callable[..., Any], vllm_config: ci.InspectorConfig, device: str = "cpu"
+    model: Callable[..., Any],
+    vllm_config: ci.InspectorConfig,
+    device: str = "cpu",
+    sizes: tuple[int, int] = (2, 1),
 ) -> list[tuple[Any, Any]]:
-    """A batch of 32 without graphs, then 2 and 1, then 2 again, in one buffer: each input and its result, copied."""
+    """A batch of 32 without graphs, then two sizes, then the first of them again, in one buffer: each input and its result, copied."""
     buffer = torch.zeros(32, WIDTH, device=device)
     seen: list[tuple[Any, Any]] = []
-    for size, mode in ((32, "NONE"), (2, "PIECEWISE"), (1, "PIECEWISE"), (2, "PIECEWISE")):
+    for size, mode in ((32, "NONE"), *((one, "PIECEWISE") for one in (*sizes, sizes[0]))):
         buffer.normal_()
         x = buffer[:size]
         result = call(model, vllm_config, x, ci.CUDAGraphMode[mode])

@@ -29,9 +29,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def stack(vllm_config: ci.InspectorConfig) -> Any:
+def stack(vllm_config: ci.InspectorConfig, layers: int = 3) -> Any:
     torch.manual_seed(0)
-    return models.Stack(vllm_config=vllm_config, layers=3).cuda()
+    return models.Stack(vllm_config=vllm_config, layers=layers).cuda()
 
 
 def lookups(model: Any) -> list[Any]:
@@ -39,14 +39,17 @@ def lookups(model: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "layers", "sizes"),
     [
-        {},
-        {"use_inductor_graph_partition": True},
-        {"compile_ranges_endpoints": [16], "cudagraph_num_of_warmups": 1},
+        ({}, 3, (2, 1)),
+        ({"use_inductor_graph_partition": True}, 1, (2, 1)),
+        ({"compile_ranges_endpoints": [16], "cudagraph_num_of_warmups": 1}, 1, (3, 2)),
     ],
+    ids=["pieces", "partitions", "ranges"],
 )
-def test_what_was_loaded_is_captured_again(settings: dict[str, Any]) -> None:
+def test_what_was_loaded_is_captured_again(
+    settings: dict[str, Any], layers: int, sizes: tuple[int, int]
+) -> None:
     """The second instance loads, captures as many graphs as the first, and both are right.
 
     Code of a range of sizes that never ran loads its kernels at its first run, which no capture allows: it is warmed up.
@@ -54,9 +57,9 @@ def test_what_was_loaded_is_captured_again(settings: dict[str, Any]) -> None:
     vllm_config = models.config(backend="inductor", use_aot_compile=True, largest=64, **settings)
     captured: list[int] = []
     for outcome in ("miss", "hit"):
-        model = stack(vllm_config)
+        model = stack(vllm_config, layers)
         with models.counting() as grown:
-            for x, result in models.serve(model, vllm_config, "cuda"):
+            for x, result in models.serve(model, vllm_config, "cuda", sizes):
                 wanted = programs.get(model).wrapper.original(model, x)
                 torch.testing.assert_close(result, wanted, atol=1e-4, rtol=1e-4)
         assert lookups(model)[0].outcome == outcome, lookups(model)

@@ -93,6 +93,7 @@ def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> 
     return graph, outputs
 
 
+@functools.cache
 def address_check() -> Callable[[list[Any], list[int], list[int]], bool]:
     """Answers whether the tensors at the given indices lie at the addresses at these indices; in C++ where torch has CUDA."""
     try:
@@ -101,6 +102,7 @@ def address_check() -> Callable[[list[Any], list[int], list[int]], bool]:
         return lambda tensors, addresses, indices: all(tensors[i].data_ptr() == addresses[i] for i in indices)
 
 
+@functools.cache
 def stream_handles() -> Callable[[int], int]:
     """Gives the handle of the current stream of a GPU, without making an object for it."""
     try:
