@@ -54,6 +54,15 @@ class Explorer:
         assert found is not None, f"{which} is not drawn"
         return found
 
+    def edge(self, source: str, target: str) -> tuple[float, float]:
+        """Where in the window the edge from one box to another comes to it."""
+        found = self.page.evaluate(
+            "([source, target, index]) => window.explorers.edge(source, target, index)",
+            [source, target, self.index],
+        )
+        assert found is not None, f"no edge is drawn from {source} to {target}"
+        return found["x"], found["y"]
+
     def click(self, which: str, *, twice: bool = False) -> None:
         """Clicks a node's box, or a group's name."""
         box = self.sure_place(which)

@@ -131,6 +131,7 @@
         boxes: view.picture?.scene.count ?? 0,
         selection: names(state.selection),
         group: state.selectedGroup,
+        edge: state.selectedEdge && state.selectedEdge.pairs.map(names),
         matches: names(state.matches),
         expanded: [...state.expanded],
         overlay: state.overlay,
@@ -163,6 +164,19 @@
         await frame();
       }
       return window.explorers.settled(index);
+    },
+    /** Where in the window the edge from one box to another comes to it: boxes by a node's name or a group's path. */
+    edge(from, to, index = kept.length - 1) {
+      const { state, view } = kept[index].explorer;
+      const scene = view.picture.scene;
+      const box = (which) => (state.tree.at(which) !== undefined ? view.boxOfContainer(which) : view.boxOf(state.graph.nodeOf(which)));
+      const [source, target] = [box(from), box(to)];
+      const piece = scene.edgeSource.findIndex((each, at) => each === source && scene.edgeTarget[at] === target);
+      if (piece < 0) return null;
+      const last = scene.pointOffsets[piece + 1] - 2;
+      const { left, top } = view.canvas.getBoundingClientRect();
+      const { camera } = view;
+      return { x: left + (scene.points[last] - camera.left) * camera.scale, y: top + ((scene.points[last + 1] + scene.points[last - 1]) / 2 - camera.top) * camera.scale };
     },
     /** Where the box of a node (by its name) or of a group (by its path) is in the window; null where it is not drawn. */
     place(which, index = kept.length - 1) {

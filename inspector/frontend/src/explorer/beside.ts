@@ -124,6 +124,7 @@ function linkStates(right: ExplorerState, left: ExplorerState, pairs: Uint32Arra
   const both = (from: ExplorerState, to: ExplorerState, through: Map<number, number[]>): void => {
     from.on("selection", once(() => {
       if (from.selectedGroup !== null) to.selectGroup(from.selectedGroup);
+      else if (from.selectedEdge) to.selectEdge({ pairs: from.selectedEdge.pairs.flatMap(([value, reader]) => (through.get(value) ?? []).flatMap((one) => (through.get(reader) ?? []).map((other): [number, number] => [one, other]))) });
       else to.select(from.selection.flatMap((node) => through.get(node) ?? []));
     }), signal);
     from.on("expanded", once(() => to.open(translated(from.expanded, from.tree, to.tree))), signal);

@@ -1,7 +1,8 @@
-// What is picked, told in full: one node, one group, several nodes, or else the graph.
+// What is picked, told in full: one node, one group, one edge, several nodes, or else the graph.
 
 import { fill, h, type Child } from "../dom.ts";
 import { count, whole } from "../format.ts";
+import { edgeDetails } from "./edge_details.ts";
 import { groupDetails } from "./group_details.ts";
 import { GROUP_MODULE } from "./model.ts";
 import { nodeDetails } from "./node_details.ts";
@@ -17,6 +18,8 @@ export function details(state: ExplorerState, context: Context): HTMLElement {
     const content =
       state.selectedGroup !== null
         ? groupDetails(state, state.selectedGroup)
+        : state.selectedEdge
+        ? edgeDetails(state, state.selectedEdge)
         : state.selection.length > 1
           ? severalDetails(state)
           : node !== undefined
@@ -82,6 +85,6 @@ function graphDetails(state: ExplorerState): Child[] {
       ...pair("Kernels", graph.kernels.length > 0 && h("button", { type: "button", class: "link", onclick: () => state.setOverlay("kernels") }, whole(graph.kernels.length))),
     ),
     tallied(state, "Operations", seen.map((node) => graph.text("target", node)), seen),
-    h("p", { class: "dim" }, "Pick a node or a module to see all of it here."),
+    h("p", { class: "dim" }, "Pick a node, a module or an edge to see all of it here."),
   ];
 }

@@ -4,6 +4,7 @@ import { h, fill, type Child } from "../dom.ts";
 import { count, whole } from "../format.ts";
 import { download, fileName, pageHtml, toPng, toSvg } from "./export.ts";
 import { detailOf, nodeLabel } from "./labels.ts";
+import { edgeWords } from "./edges.ts";
 import { followKeys, KEYS } from "./keyboard.ts";
 import type { Context } from "./context.ts";
 import { besides } from "./beside.ts";
@@ -194,6 +195,7 @@ export function described(state: ExplorerState): string {
     return `Group ${selectedGroup}, ${tree.className(container) ?? "no class"}, ${count(tree.nodeCount[container] as number, "node")}, ${state.expanded.has(selectedGroup) ? "open" : "closed"}`;
   }
   const [node] = selection;
+  if (state.selectedEdge) return `Edge: ${edgeWords(graph, state.selectedEdge)}`;
   if (node === undefined) return "Nothing is picked";
   const { lead, word, tail } = nodeLabel(graph, node);
   const more = selection.length > 1 ? ` and ${whole(selection.length - 1)} more` : "";
@@ -210,7 +212,7 @@ function help(tidies: boolean): HTMLElement {
     h("p", { class: "dim" }, "All words must be there, anywhere in a node; a key before a colon says where."),
     h("table", {}, ...SEARCH_KEYS.map(({ example, what }) => h("tr", {}, h("td", {}, h("code", {}, example)), h("td", {}, what)))),
     h("h3", {}, "Pointer"),
-    h("p", { class: "dim" }, "Drag to move, Ctrl with the wheel or two fingers to zoom, double click opens a group. The plain wheel moves the graph once it is focused."),
+    h("p", { class: "dim" }, "Click a box, a name or an edge to pick it, drag to move, Ctrl with the wheel or two fingers to zoom, double click opens a group. The plain wheel moves the graph once it is focused."),
   );
 }
 

@@ -1,5 +1,6 @@
 // The explorer by keyboard: what each key does, as a table that the help shows as well.
 
+import { edgesOf, type Edge } from "./edges.ts";
 import type { ExplorerState } from "./state.ts";
 import { NODE, OPEN } from "./fold.ts";
 import type { GraphCanvas } from "./view.ts";
@@ -15,6 +16,7 @@ export interface KeyTargets {
 export const KEYS: readonly { keys: readonly string[]; what: string; needs?: "tidy" }[] = [
   { keys: ["↓", "↑"], what: "to a node that reads this one, to one that it reads" },
   { keys: ["←", "→"], what: "to the neighbour beside it" },
+  { keys: ["o", "i"], what: "to the next edge that leaves what is picked, or comes into it; then ↓ and ↑ go to its ends" },
   { keys: ["Alt ↓", "Alt ↑"], what: "to the next, the previous node of the printout" },
   { keys: ["Enter"], what: "open or close the group that is picked, pick a node" },
   { keys: ["Backspace"], what: "to the group around what is picked" },
@@ -89,6 +91,10 @@ function action(view: GraphCanvas, targets: KeyTargets, event: KeyboardEvent): (
     case "f":
     case "/":
       return () => targets.search();
+    case "o":
+      return () => edgeStep(view, "out");
+    case "i":
+      return () => edgeStep(view, "in");
     // While two graphs are compared these keys go through their differences, which is not the canvas's work.
     case "n":
       return state.compare ? null : () => state.nextMatch(1);
@@ -132,11 +138,32 @@ function pickedBox(view: GraphCanvas): number {
 function step(view: GraphCanvas, way: "up" | "down" | "left" | "right"): void {
   const scene = view.picture?.scene;
   if (!scene) return;
+  const ends = view.state.selectedEdge?.pairs[0];
+  if (ends) return way === "up" || way === "down" ? pickBox(view, view.boxOf(ends[way === "up" ? 0 : 1])) : undefined;
   const from = pickedBox(view);
   if (from <= 0) return pickBox(view, firstLeaf(view));
   const joined = scene.kind[from] === OPEN ? insideOf(view, from, way) : neighbours(view, from, way);
   const best = nearest(view, from, joined);
   if (best > 0) pickBox(view, best);
+}
+
+/** Picks the next edge that leaves what is picked, or comes into it; of an edge, what it comes from, or leads to. */
+function edgeStep(view: GraphCanvas, way: "out" | "in"): void {
+  const scene = view.picture?.scene;
+  const { state } = view;
+  if (!scene) return;
+  const ends = state.selectedEdge?.pairs[0];
+  const box = ends ? view.boxOf(ends[way === "out" ? 0 : 1]) : pickedBox(view);
+  if (box <= 0) return;
+  const edges = edgesOf(scene, box, way);
+  if (edges.length === 0) return view.say(way === "out" ? "No edge leaves it." : "No edge comes into it.");
+  const now = ends ? edges.findIndex(({ source, readers }) => source === view.boxOf(ends[0]) && readers[0] === view.boxOf(ends[1])) : -1;
+  const edge = edges[(now + 1) % edges.length] as Edge;
+  const pick = view.pick(edge);
+  if (!pick) return;
+  view.say(null);
+  state.selectEdge(pick);
+  view.bringEdge(edge);
 }
 
 function firstLeaf(view: GraphCanvas): number {

@@ -2,6 +2,7 @@
 
 import type { Camera, Rect } from "./camera.ts";
 import { dashAt, sidesInSight } from "./dashes.ts";
+import { leadsTo, type Reads } from "./edges.ts";
 import { WORD_PX } from "./labels.ts";
 import { HEADER, TAG_HEIGHT, TAGS_SHOWN } from "./layout.ts";
 import type { Brush } from "./svg_brush.ts";
@@ -39,12 +40,6 @@ export function paintWhole(brush: Brush, picture: Picture, marks: Marks, scale: 
   new Pass(brush, picture, { x: -far, y: -far, width: 2 * far, height: 2 * far }, scale, marks).run();
 }
 
-/** Strongly drawn readers of a box, and those with every frame around them. */
-interface Reads {
-  readonly readers: number[];
-  readonly around: Set<number>;
-}
-
 class Pass {
   private readonly frames: number[] = [];
   private readonly leaves: number[] = [];
@@ -67,6 +62,7 @@ class Pass {
     for (const box of this.leaves) this.leaf(box);
     for (const box of this.frames) this.header(box);
     this.strongEdges();
+    this.markedEdges();
     this.rings();
     return { boxes: this.frames.length + this.leaves.length + this.lumps.length, edges: this.edges };
   }
@@ -474,7 +470,6 @@ class Pass {
     const { strong } = this.marks;
     if (strong.size === 0) return;
     const { scene, palette } = this.picture;
-    const { context, scale } = this;
     const outgoing: number[] = [];
     const incoming: number[] = [];
     const read = new Map<number, Reads>();
@@ -493,31 +488,42 @@ class Pass {
       for (let edge = scene.edgeOffsets[box] as number; edge < (scene.edgeOffsets[box + 1] as number); edge += 1) {
         const source = scene.edgeSource[edge] as number;
         if (strong.has(source)) outgoing.push(edge);
-        else if (this.leadsTo(edge, read.get(source))) incoming.push(edge);
+        else if (leadsTo(scene, edge, read.get(source))) incoming.push(edge);
       }
     }
-    for (const [edges, colour] of [[incoming, "--series-5"], [outgoing, "--accent"]] as const) {
-      if (edges.length === 0) continue;
-      context.strokeStyle = palette.colour(colour);
-      context.fillStyle = palette.colour(colour);
-      context.lineWidth = Math.max(2.2, 1.6 / scale);
-      context.beginPath();
-      for (const edge of edges) if (this.edgeSeen(edge)) this.trace(edge, true);
-      context.stroke();
-      context.beginPath();
-      for (const edge of edges) this.arrow(edge, Math.max(5.5, 4 / scale));
-      context.fill();
-    }
+    this.bold(incoming, palette.colour("--series-5"), 2.2);
+    this.bold(outgoing, palette.colour("--accent"), 2.2);
     this.unrouted();
   }
 
-  /** True for a piece on the way to one of these readers. */
-  private leadsTo(edge: number, reads: Reads | undefined): boolean {
-    if (!reads) return false;
-    const { edgeTarget, edgeOut, end } = this.picture.scene;
-    const target = edgeTarget[edge] as number;
-    if (!edgeOut[edge]) return reads.around.has(target);
-    return reads.readers.some((reader) => reader < target || reader >= (end[target] as number));
+  /** The edges that are picked and under the pointer, over all others. */
+  private markedEdges(): void {
+    const { scene, palette } = this.picture;
+    const { edge: picked, hoverEdge } = this.marks;
+    for (const [marked, colour, wide] of [[hoverEdge, "--text", 2], [picked, "--accent", 3]] as const) {
+      if (marked.size === 0) continue;
+      const edges: number[] = [];
+      for (const box of [0, ...this.frames]) {
+        for (let edge = scene.edgeOffsets[box] as number; edge < (scene.edgeOffsets[box + 1] as number); edge += 1) {
+          if (leadsTo(scene, edge, marked.get(scene.edgeSource[edge] as number))) edges.push(edge);
+        }
+      }
+      this.bold(edges, palette.colour(colour), wide);
+    }
+  }
+
+  private bold(edges: readonly number[], colour: string, wide: number): void {
+    if (edges.length === 0) return;
+    const { context, scale } = this;
+    context.strokeStyle = colour;
+    context.fillStyle = colour;
+    context.lineWidth = Math.max(wide, (wide - 0.6) / scale);
+    context.beginPath();
+    for (const edge of edges) if (this.edgeSeen(edge)) this.trace(edge, true);
+    context.stroke();
+    context.beginPath();
+    for (const edge of edges) this.arrow(edge, Math.max(wide + 3.3, (wide + 1.8) / scale));
+    context.fill();
   }
 
   private unrouted(): void {

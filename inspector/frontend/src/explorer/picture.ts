@@ -1,6 +1,7 @@
 // Everything that a picture of the graph is made from, and what follows from it: the words of boxes, what is marked, what is hit.
 
 import type { Camera } from "./camera.ts";
+import type { Reads } from "./edges.ts";
 import { CLOSED, NODE, OPEN } from "./fold.ts";
 import { containerLabel, fontsOf, nodeLabel, type ContainerLabel, type Fonts, type NodeLabel, type Ruler } from "./labels.ts";
 import { HEADER, TAG_HEIGHT, TAGS_SHOWN, type Scene } from "./layout.ts";
@@ -17,9 +18,12 @@ export interface Marks {
   /** Leaf boxes whose edges are drawn strongly: those of what is picked and of what the pointer is on. */
   readonly strong: ReadonlySet<number>;
   readonly hover: number;
+  /** The edges that are picked and under the pointer: their pieces by the box that they come from. */
+  readonly edge: ReadonlyMap<number, Reads>;
+  readonly hoverEdge: ReadonlyMap<number, Reads>;
 }
 
-export const NO_MARKS: Marks = { picked: new Uint8Array(0), matches: null, strong: new Set(), hover: -1 };
+export const NO_MARKS: Marks = { picked: new Uint8Array(0), matches: null, strong: new Set(), hover: -1, edge: new Map(), hoverEdge: new Map() };
 
 /** A scene with its words and colours. */
 export class Picture {

@@ -1,5 +1,6 @@
 // What the pointer and the wheel do on a canvas: pick, open, move, zoom.
 
+import type { EdgePick } from "./edges.ts";
 import type { Hit } from "./picture.ts";
 import { NODE } from "./fold.ts";
 import type { GraphCanvas } from "./view.ts";
@@ -23,6 +24,7 @@ export function followPointer(view: GraphCanvas, signal: AbortSignal): void {
     if (event.button > 1) return;
     if (event.pointerType === "touch") canvas.focus({ preventScroll: true });
     canvas.setPointerCapture(event.pointerId);
+    view.pointAt(null, 0, 0);
     down.set(event.pointerId, place(event));
     moved = down.size > 1 ? Infinity : 0;
     spread = distance([...down.values()]);
@@ -34,8 +36,10 @@ export function followPointer(view: GraphCanvas, signal: AbortSignal): void {
     if (!before) {
       const hit = view.hitAt(at.x, at.y);
       const node = hit ? nodeOf(hit) : null;
-      state.setHover(hit === null ? null : node !== null ? { node } : { group: pathOf(hit) });
-      canvas.classList.toggle("over", hit !== null && (node !== null || hit.header || view.picture?.scene.kind[hit.box] !== 0));
+      const edge = view.edgeAt(at.x, at.y);
+      view.pointAt(edge, at.x, at.y);
+      state.setHover(hit === null || edge ? null : node !== null ? { node } : { group: pathOf(hit) });
+      canvas.classList.toggle("over", edge !== null || hit !== null && (node !== null || hit.header || view.picture?.scene.kind[hit.box] !== 0));
       return;
     }
     down.set(event.pointerId, at);
@@ -64,16 +68,26 @@ export function followPointer(view: GraphCanvas, signal: AbortSignal): void {
     const node = hit ? nodeOf(hit) : null;
     const removed = node === null ? null : view.removedName(node);
     view.say(removed === null ? null : `${removed} is in the earlier graph only.`);
-    if (hit === null || removed !== null) state.select([]);
+    const edge = view.edgeAt(x, y);
+    if (edge) pickEdge(edge);
+    else if (hit === null || removed !== null) state.select([]);
     else if (node !== null) state.select([node], { extend: event.shiftKey || event.ctrlKey || event.metaKey, reveal: hit.tag >= 0 });
     else state.selectGroup(pathOf(hit));
   };
+  const pickEdge = (edge: EdgePick): void => {
+    state.selectEdge(edge);
+    if (!state.selectedEdge) view.say("This edge is in the earlier graph only.");
+  };
   for (const kind of ["pointerup", "pointercancel"] as const) canvas.addEventListener(kind, up, { signal });
-  canvas.addEventListener("pointerleave", () => state.setHover(null), { signal });
+  canvas.addEventListener("pointerleave", () => {
+    view.pointAt(null, 0, 0);
+    state.setHover(null);
+  }, { signal });
 
   canvas.addEventListener("dblclick", (event) => {
     const { x, y } = place(event);
     const hit = view.hitAt(x, y);
+    if (view.edgeAt(x, y)) return;
     if (hit === null) return view.fit();
     if (nodeOf(hit) !== null) return;
     view.hold(pathOf(hit));

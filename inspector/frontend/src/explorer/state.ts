@@ -2,6 +2,7 @@
 // commands and hears of changes by event; nothing here touches the page.
 
 import { count } from "../format.ts";
+import type { EdgePick } from "./edges.ts";
 import type { GraphModel } from "./model.ts";
 import { openingPaths } from "./fold.ts";
 import { search } from "./search.ts";
@@ -80,7 +81,7 @@ export interface GraphSource {
 /** Events, and what each says:
  * - graph: another graph is shown, everything else was reset with it;
  * - expanded: `expanded` or `showHidden` changed;
- * - selection: `selection` or `selectedGroup` changed;
+ * - selection: `selection`, `selectedGroup` or `selectedEdge` changed;
  * - hover: `hover` changed;
  * - matches: `query` and `matches` changed;
  * - overlay: `overlay` changed, or what it colours by came in;
@@ -103,6 +104,7 @@ export class ExplorerState {
   selectedGroup: string | null = null;
   /** What of another graph the picked nodes correspond to and how that is known; null where they were picked here. */
   carried: string | null = null;
+  selectedEdge: EdgePick | null = null;
   /** What the pointer is on: a node, or a group by its path. */
   hover: { node: number } | { group: string } | null = null;
   query = "";
@@ -143,6 +145,7 @@ export class ExplorerState {
     this.selection = sound;
     this.selectedGroup = null;
     this.carried = carried;
+    this.selectedEdge = null;
     this.emit("selection");
     if (reveal && sound[0] !== undefined) this.reveal(sound[0]);
   }
@@ -152,6 +155,17 @@ export class ExplorerState {
     this.selection = [];
     this.carried = null;
     this.selectedGroup = path !== null && this.tree.at(path) !== undefined ? path : null;
+    this.selectedEdge = null;
+    this.emit("selection");
+  }
+
+  /** Picks an edge by what flows along it; its nodes are not in `selection`. */
+  selectEdge(edge: EdgePick): void {
+    const pairs = edge.pairs.filter((pair) => pair.every((node) => node >= 0 && node < this.graph.count));
+    this.selection = [];
+    this.carried = null;
+    this.selectedGroup = null;
+    this.selectedEdge = pairs.length > 0 ? { pairs } : null;
     this.emit("selection");
   }
 
@@ -332,6 +346,7 @@ export class ExplorerState {
     this.selection = [];
     this.selectedGroup = null;
     this.carried = null;
+    this.selectedEdge = null;
     this.hover = null;
     this.compare = null;
     this.told = UNTOLD;

@@ -2,6 +2,7 @@
 
 import { h } from "../dom.ts";
 import { Camera } from "./camera.ts";
+import { edgeAt, edgeWords, pairsOf, piecesOf, type Edge, type EdgePick } from "./edges.ts";
 import { fontsOf, Ruler, Sizes } from "./labels.ts";
 import { Layouter } from "./layouter.ts";
 import type { Layered } from "./layering.ts";
@@ -37,6 +38,7 @@ export class GraphCanvas {
   private readonly minimap: Minimap;
   private readonly note = h("div", { class: "stage-note", hidden: true, role: "status" });
   private readonly trail = h("div", { class: "stage-title", "aria-hidden": "true", hidden: true });
+  private readonly tip = h("div", { class: "edge-tip", hidden: true, "aria-hidden": "true" });
   private readonly ruler: Ruler;
   private layouter: Layouter | null = null;
   private graphGone = new AbortController();
@@ -48,6 +50,7 @@ export class GraphCanvas {
   private placed = false;
   private anchor: Anchor | null = null;
   private waitingReveal = -1;
+  private hoverEdge: EdgePick | null = null;
   /** Called after each change of the camera. */
   moved: (() => void) | null = null;
   /** Called when a new layout is in place, or the canvas has another size. */
@@ -64,7 +67,7 @@ export class GraphCanvas {
     if (!context) throw new Error("this browser has no canvas to draw on");
     this.context = context;
     this.minimap = new Minimap(this.camera, signal);
-    this.element = h("div", { class: "graph-stage" }, this.canvas, title !== null && h("div", { class: "stage-title which" }, title), this.trail, this.note, this.minimap.element);
+    this.element = h("div", { class: "graph-stage" }, this.canvas, title !== null && h("div", { class: "stage-title which" }, title), this.trail, this.note, this.minimap.element, this.tip);
     this.palette = new Palette(this.canvas, context);
     this.ruler = new Ruler(
       (font) => (context.font = font),
@@ -115,6 +118,52 @@ export class GraphCanvas {
     if (!this.picture) return null;
     const at = this.camera.toWorld(x, y);
     return hit(this.picture.scene, at.x, at.y, this.camera.scale);
+  }
+
+  /** The edge under a place of the canvas, by what flows along it; boxes and names of groups go before edges. */
+  edgeAt(x: number, y: number): EdgePick | null {
+    const { picture, camera } = this;
+    const met = this.hitAt(x, y);
+    if (!picture || (met && (met.header || picture.scene.kind[met.box] !== OPEN))) return null;
+    const at = camera.toWorld(x, y);
+    const edge = edgeAt(picture, at.x, at.y, camera.scale, met?.box ?? 0);
+    return edge && this.pick(edge);
+  }
+
+  /** What flows along an edge of the scene. */
+  pick(edge: Edge): EdgePick | null {
+    const { picture } = this;
+    return picture && { pairs: pairsOf(this.tree.graph, picture.scene, edge, this.state.showHidden) };
+  }
+
+  /** Tells which edge the pointer is on, at a place of the canvas. */
+  pointAt(edge: EdgePick | null, x: number, y: number): void {
+    this.tip.hidden = edge === null;
+    if (edge) {
+      this.tip.textContent = edgeWords(this.tree.graph, edge);
+      const { width, height } = this.camera;
+      const right = x > width / 2;
+      this.tip.style.left = right ? "" : `${x + 12}px`;
+      this.tip.style.right = right ? `${width - x + 12}px` : "";
+      this.tip.style.top = `${Math.min(y + 14, height - 34)}px`;
+    }
+    const same = edge?.pairs.length === this.hoverEdge?.pairs.length && (edge?.pairs ?? []).every(([a, b], at) => this.hoverEdge?.pairs[at]?.[0] === a && this.hoverEdge.pairs[at]?.[1] === b);
+    this.hoverEdge = edge;
+    if (!same) this.mark();
+  }
+
+  /** Brings an edge into sight, if all of it can be seen at this scale. */
+  bringEdge({ source, readers }: Edge): void {
+    const scene = this.picture?.scene;
+    if (!scene) return;
+    const boxes = [source, ...readers];
+    const least = (of: (box: number) => number): number => Math.min(...boxes.map(of));
+    const most = (of: (box: number) => number): number => Math.max(...boxes.map(of));
+    const [x, y] = [least((box) => scene.x[box] as number), least((box) => scene.y[box] as number)];
+    const width = most((box) => (scene.x[box] as number) + (scene.width[box] as number)) - x;
+    const height = most((box) => (scene.y[box] as number) + (scene.height[box] as number)) - y;
+    const { view, scale } = this.camera;
+    if (width < view.width && height < view.height) this.camera.bring({ x, y, width, height }, { smooth: !this.calm, readable: scale });
   }
 
   /** Keeps a box where it is on the screen while the next layout takes its place. */
@@ -330,7 +379,11 @@ export class GraphCanvas {
     const changed = before !== scene;
     const anchors = changed && before && this.placed ? [...(this.anchor ? [this.anchor] : []), ...this.anchors(before)] : [];
     this.picture = new Picture(scene, this.tree, this.palette, paintingOf(this.tree.graph, state.overlay, state.compare, state.told), this.ruler);
-    if (changed) this.settle(scene, anchors);
+    if (changed) {
+      this.tip.hidden = true;
+      this.hoverEdge = null;
+      this.settle(scene, anchors);
+    }
     this.minimap.render(this.picture, this.ratio);
     this.mark();
     if (changed) this.laidOut?.();
@@ -414,7 +467,9 @@ export class GraphCanvas {
         if (box >= 0) matches[box] = (matches[box] as number) + 1;
       }
     }
-    this.marks = { picked, matches, strong, hover: hovered };
+    const edge = piecesOf(scene, state.selectedEdge?.pairs ?? []);
+    for (const [source, { readers }] of edge) for (const box of [source, ...readers]) picked[box] = 1;
+    this.marks = { picked, matches, strong, hover: hovered, edge, hoverEdge: piecesOf(scene, this.hoverEdge?.pairs ?? []) };
     this.request();
   }
 
