@@ -58,12 +58,14 @@ class Call(msgspec.Struct, frozen=True):
         module: Whether what is called is a module.
         bound: Whether the first of all arguments, taken by ``*name``, is the object of the method that is called, as in a decorator's
             ``wrapper(*args)``.
+        library: The line of an installed library that makes the call, None where the user's own code makes it.
     """
 
     text: str
     parameters: tuple[str, ...]
     module: bool = False
     bound: bool = False
+    library: Location | None = None
 
 
 class Compile(msgspec.Struct, frozen=True):

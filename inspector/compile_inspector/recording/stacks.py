@@ -103,13 +103,11 @@ class Places:
         return own or self.user_line(self._frames(next(one.anywhere("dynamo_start"), None))[:-1])
 
     def call(self, one: CompileTrace) -> Call | None:
-        """That call as the user wrote it; None where an installed library makes it."""
+        """That call as it is written; None where that is not known."""
         fact = self._called(one)
         text, names = fact.get("text"), fact.get("parameters")
         stack = [place for place in self.stack(fact.get("stack")) if not self.is_torch(place.file)]
         if not isinstance(text, str) or not isinstance(names, list) or not stack:
-            return None
-        if stack[-1] != self.user_line(stack):
             return None
         known: list[Any] = names
         return Call(
@@ -117,6 +115,7 @@ class Places:
             tuple(name for name in known if isinstance(name, str)),
             module=bool(fact.get("module")),
             bound=bool(fact.get("bound")),
+            library=stack[-1] if stack[-1] != self.user_line(stack) else None,
         )
 
     def _called(self, one: CompileTrace) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from compile_inspector.analyze.findings.fixes import marking, marks
 from compile_inspector.analyze.findings.merging import merged
 from compile_inspector.analyze.findings.names import at, cut, line
 from compile_inspector.analyze.findings.observed import Observed
+from compile_inspector.analyze.findings.partners import partner_fix, partners
 from compile_inspector.analyze.findings.sites import Site
 from compile_inspector.model.compiles import Compile, CompileFailure
 from compile_inspector.model.findings import Finding, Fix
@@ -85,14 +86,16 @@ def _finding(
             f"{row.id}: {cut(words.partition(_MARK)[0], 300)}" for words in _WORDS.findall(error.message)[:8]
         )
         or (f"{row.id}: {cut(error.message, 300)}",),
-        fix=_fix(subjects, cause, observed.site(row.id)),
+        fix=_fix(subjects, cause, observed.site(row.id), partners(observed, row.id, subjects, cause)),
         compile_ids=(row.id,),
         cost_ns=observed.cost_ns((row.id,)),
     )
 
 
-def _fix(subjects: tuple[str, ...], cause: Location | None, site: Site) -> Fix:
+def _fix(subjects: tuple[str, ...], cause: Location | None, site: Site, others: tuple[str, ...]) -> Fix:
     rewriting = f"to keep it dynamic, take the fixed size out of {line(cause)}"
+    if others:
+        return partner_fix((), others, site, f"Where the line fixes the size by itself: {rewriting}")
     marked = marks(subjects, "maybe_mark_dynamic")
     if marked is None:
         return Fix(None, f"use maybe_mark_dynamic in the place of mark_dynamic; {rewriting}")

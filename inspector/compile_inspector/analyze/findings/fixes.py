@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterable, Mapping
 
 from compile_inspector.analyze.findings.names import listed, python_name
@@ -14,8 +16,16 @@ SHAPES = "torch.fx.experimental._config"
 ALL_DYNAMIC = SetConfig(DYNAMO, "assume_static_by_default", "False")
 
 
+_SOURCES = "dynamic_sources"
+_UNLISTED = re.compile(r"[,\s]|:\d+$")
+"""What a list of sources cannot hold."""
+
+
 def setting(config: SetConfig) -> str:
-    """The line that sets it."""
+    """The line that sets it; several where it is a list of names."""
+    if config.name == _SOURCES and "," in config.value:
+        names = "".join(f"\n    {name!r}," for name in ast.literal_eval(config.value).split(","))
+        return f'{config.module}.{config.name} = ",".join(({names}\n))'
     return f"{config.module}.{config.name} = {config.value}"
 
 
@@ -60,7 +70,7 @@ def mark_fix(
     what: str,
     settings: tuple[SetConfig, ...] = (),
 ) -> Fix:
-    """Marks the dimensions; where the caller has no name for them, makes every dimension dynamic.
+    """Marks the dimensions; where no line of the user's can name them, names them to torch as Dynamo does, or makes every dimension dynamic.
 
     Args:
         sizes: Size sources.
@@ -74,6 +84,16 @@ def mark_fix(
         return with_settings(
             (ALL_DYNAMIC, *settings), f"or torch.compile(..., dynamic=True): {where}; {what}"
         )
+    sources = tuple(dict.fromkeys(mark.source for mark in marked))
+    if not all(map(site.can_name, sources)) and not any(_UNLISTED.search(one) for one in sources):
+        entries = [f"{mark.source}:{mark.dim}" for mark in marked] if site.lists_dims else sources
+        named = SetConfig("torch.compiler.config", _SOURCES, repr(",".join(entries)))
+        made = (
+            "no line of yours has a name for them"
+            if site.library is None
+            else f"a library makes the call, at {site.library.short}"
+        )
+        return with_settings((named, *settings), f"before the first call ({made}): {what}")
     actions: tuple[Action, ...] = (*settings, *marked)
     code, where = marking(marked, site, settings)
     return Fix(code, f"{where}: {what}", actions)

@@ -97,7 +97,9 @@ class Observed:
     def site(self, compile_id: str, location: Location | None = None) -> Site:
         """That call, read; at ``location`` where the compile is not known."""
         found = self.compiles.get(compile_id)
-        return Site(location) if found is None else Site(found.trigger or location, found.call)
+        if found is None:
+            return Site(location)
+        return Site(found.trigger or location, found.call, torch=self.tables.environment.torch)
 
     def cost_ns(self, compile_ids: Iterable[str]) -> int | None:
         """Compile time of some compiles together, None where none of them is known."""

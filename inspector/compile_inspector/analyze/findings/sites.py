@@ -19,6 +19,7 @@ _SIZE = re.compile(r"\.size\(\)\[(\d+)\]$")
 _CHAIN = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*$")
 _OWN_SCOPE = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Lambda)
 _ATOMS = (ast.Name, ast.Attribute, ast.Call, ast.Subscript)
+_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 _RECEIVERS = frozenset({"self", "cls"})
 
@@ -43,15 +44,29 @@ class Site:
     Args:
         location: The line; None where it is not known.
         call: What stands there; None where that is not known.
+        torch: The version of torch that ran; None where that is not known.
+
+    Attributes:
+        location: As given.
+        call: The call, None where it is not known or not the user's.
+        library: The line of an installed library that makes the call in the user's stead.
+        lists_dims: Whether this torch takes single dimensions in ``torch.compiler.config.dynamic_sources``: before 2.13 it takes inputs.
     """
 
-    def __init__(self, location: Location | None, call: Call | None = None) -> None:
+    def __init__(
+        self, location: Location | None, call: Call | None = None, *, torch: str | None = None
+    ) -> None:
         self.location = location
-        self.call = call
+        self.library = None if call is None else call.library
+        self.call = None if self.library is not None else call
+        found = _VERSION.match(torch or "")
+        self.lists_dims = found is not None and (int(found[1]), int(found[2])) >= (2, 13)
 
     @property
     def before(self) -> str:
         """Where a line belongs that an argument needs before it is passed."""
+        if self.library is not None:
+            return f"{self._in_library}, before that call"
         return (
             "before the first call" if self.location is None else f"before the call at {self.location.short}"
         )
@@ -59,7 +74,16 @@ class Site:
     @property
     def instead(self) -> str:
         """Where a line belongs that stands for the call's."""
+        if self.library is not None:
+            return f"{self._in_library}, in the place of that call"
         return f"in the place of the call{'' if self.location is None else f' at {self.location.short}'}"
+
+    @property
+    def _in_library(self) -> str:
+        """Where nothing of the user's can be written."""
+        begun = "" if self.location is None else f", on the way from {self.location.short}"
+        place = "" if self.library is None else self.library.short
+        return f"by the compiled function's own names; a library calls it at {place}{begun}: there"
 
     @property
     def called(self) -> str | None:
@@ -74,6 +98,16 @@ class Site:
         if passed is not None and _CHAIN.match(passed.text):
             return passed.text + passed.rest
         return python_name(source)
+
+    def can_name(self, source: str) -> bool:
+        """Whether a line before the call can name a source, as far as that is known."""
+        if self.library is not None:
+            return False
+        found = _LOCAL.match(source)
+        if self._tree is None or self.call is None or found is None:
+            return True
+        given = {name.lstrip("*") for name in self.call.parameters}
+        return found[1] not in (given | {"args", "kwargs"}) or self._passed(source) is not None
 
     def words(self, source: str) -> str:
         """A source in a sentence: by Dynamo's name, or as an argument of the call where torch's own wrapper has taken it."""
@@ -186,14 +220,19 @@ class Site:
             return (tree.func if call.module else bound), rest
         positional = call.parameters[1:] if receiver else call.parameters
         keywords = {one.arg: one.value for one in tree.keywords}
+        if [one.arg for one in tree.keywords].count(None) > 1:
+            keywords.pop(None)
         if name in keywords:
             return keywords[name], rest
-        if (key := _KEY.match(rest)) is not None and name == "kwargs" and key[1] in keywords:
-            return keywords[key[1]], rest[key.end() :]
+        if (key := _KEY.match(rest)) is not None and name == "kwargs":
+            return (keywords[key[1]], rest[key.end() :]) if key[1] in keywords else (keywords.get(None), rest)
         if f"*{name}" in positional and (index := _INDEX.match(rest)) is not None:
             place, rest = positional.index(f"*{name}") + int(index[1]) - call.bound, rest[index.end() :]
-            return (_at(tree, place) if place >= 0 else tree.func if call.module else bound), rest
-        return (_at(tree, positional.index(name)) if name in positional else None), rest
+            return _at(tree, place, rest) if place >= 0 else (tree.func if call.module else bound, rest)
+        if name not in positional:
+            return None, rest
+        found = _at(tree, positional.index(name), rest)
+        return found if found[0] is not None else (keywords.get(None), f"['{name}']{rest}")
 
     @property
     def _line(self) -> ast.stmt | None:
@@ -247,12 +286,16 @@ class Site:
         return f"{self.location.short} ({cut(code)})" if code else self.location.short
 
 
-def _at(tree: ast.Call, index: int) -> ast.expr | None:
-    """The positional argument of an index, None where a starred one comes before it."""
+def _at(tree: ast.Call, index: int, rest: str) -> tuple[ast.expr | None, str]:
+    """What is passed at an index, and what is taken of it: the item of a list that is passed with a star, where no other is before it."""
     before = tree.args[: index + 1]
-    if len(before) <= index or any(isinstance(one, ast.Starred) for one in before):
-        return None
-    return before[-1]
+    starred = next((at for at, one in enumerate(before) if isinstance(one, ast.Starred)), None)
+    if starred is None:
+        return (before[-1], rest) if len(before) > index else (None, rest)
+    star = before[starred]
+    if starred == len(tree.args) - 1 and isinstance(star, ast.Starred):
+        return star.value, f"[{index - starred}]{rest}"
+    return None, rest
 
 
 def _place(node: ast.expr, starts: list[int]) -> tuple[int, int]:

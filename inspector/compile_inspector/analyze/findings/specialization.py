@@ -11,6 +11,8 @@ from compile_inspector.analyze.findings.changes import Change
 from compile_inspector.analyze.findings.merging import Group, grouped, recompile_severity
 from compile_inspector.analyze.findings.names import at, cut, line, listed, often, statement
 from compile_inspector.analyze.findings.observed import Observed
+from compile_inspector.analyze.findings.partners import partner_fix, partners
+from compile_inspector.analyze.findings.sites import Site
 from compile_inspector.model.compiles import Compile
 from compile_inspector.model.findings import Finding, Fix
 from compile_inspector.model.locations import Location
@@ -60,7 +62,9 @@ def _recompiled(observed: Observed, group: Group) -> Finding:
         subjects=group.subjects,
         cause=group.first.cause,
         evidence=(*_pins(observed, group), *group.evidence()),
-        fix=rewrite(group.first.cause, group.subjects),
+        fix=_fix(
+            observed, group.first.recompile.compile_id, group.subjects, group.first.cause, group.first_site
+        ),
         count=len(group.changes),
         compile_ids=group.compile_ids,
         cost_ns=cost,
@@ -91,7 +95,7 @@ def _pinned(observed: Observed, pin: Specialization) -> Finding:
         subjects=pin.sources,
         cause=pin.location,
         evidence=(_pin_words(pin),),
-        fix=rewrite(pin.location, pin.sources),
+        fix=_fix(observed, pin.compile_id, pin.sources, pin.location, observed.site(pin.compile_id)),
         compile_ids=(pin.compile_id,),
     )
 
@@ -105,6 +109,16 @@ def _again(known: Finding, pin: Specialization) -> Finding:
         compile_ids=(*known.compile_ids, pin.compile_id),
         evidence=(*known.evidence, _pin_words(pin))[:8],
     )
+
+
+def _fix(
+    observed: Observed, compile_id: str, sizes: tuple[str, ...], cause: Location | None, site: Site
+) -> Fix:
+    otherwise = rewrite(cause, sizes)
+    others = partners(observed, compile_id, sizes, cause)
+    if not others:
+        return otherwise
+    return partner_fix(sizes, others, site, f"Where the line fixes the size by itself, {otherwise.note}")
 
 
 def rewrite(cause: Location | None, subjects: tuple[str, ...]) -> Fix:

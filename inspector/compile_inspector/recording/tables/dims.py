@@ -15,6 +15,8 @@ from compile_inspector.recording.stacks import Places
 from compile_inspector.recording.tables.sizes import Input, Size, Sizes, mentions, sizes_by_compile
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_NO_SIZE = re.compile(r"Auto\w+\.token$")
+"""What torch keeps of a size that differed more than once, or was not met."""
 _DYNAMIC_MARKS = ("mark_dynamic", "maybe_mark_dynamic")
 Judgement = tuple[Verdict, str, Location | None]
 
@@ -51,7 +53,8 @@ def _rows(compile_id: str, tensor: Input, judge: _Judge) -> Iterator[Dim]:
 class _Change(msgspec.Struct, frozen=True):
     """A size that was seen to change, which made torch treat the dimension as dynamic."""
 
-    was: str
+    was: str | None
+    """None where torch only knows that there were several."""
     now: str
     compile_id: str
 
@@ -99,7 +102,11 @@ class _Changes:
             return
         dim = said.args.dim_changed
         if said.name == "automatic_dynamic" and said.args.reason == "size change" and isinstance(dim, int):
-            changes[said.args.name, dim] = _Change(said.args.cached, said.args.new, compile_id)
+            key = said.args.name, dim
+            if not _NO_SIZE.match(said.args.cached):
+                changes[key] = _Change(said.args.cached, said.args.new, compile_id)
+            elif key not in changes:
+                changes[key] = _Change(None, said.args.new, compile_id)
 
 
 class _Judge:
@@ -215,7 +222,8 @@ class _Judge:
         if change is not None:
             return (
                 "dynamic",
-                f"dynamic after a change: it was {change.was}, then {change.now}" + found,
+                f"dynamic after a change: {'it had several sizes' if change.was is None else f'it was {change.was}'}, "
+                f"then {change.now}" + found,
                 line,
             )
         if not self._sizes.settings.get("assume_static", True):
