@@ -22,7 +22,7 @@ from compile_inspector.engine.artifacts.header import Component, Difference, Hea
 from compile_inspector.engine.config import CompilationMode, artifact_folder
 from compile_inspector.engine.counters import compilation_counter
 from compile_inspector.errors import NotKept, NotLoaded
-from compile_inspector.torch_seams import direct, kept_code, kept_guards
+from compile_inspector.torch_seams import direct, kept_code, kept_guards, kept_libraries
 
 _log = logging.getLogger(__name__)
 _ids = itertools.count(1)
@@ -102,6 +102,7 @@ class Keeping:
         self._components: tuple[Component, ...] = ()
         self._recipes: Callable[[Any], kept_guards.Recipe] | None = None
         self._traced: list[manifest.Traced] = []
+        self._libraries = kept_libraries.Noted()
         self._preferred: Path | None = None
 
     def traced(self, module: str, code: Any) -> None:
@@ -139,7 +140,7 @@ class Keeping:
         for path in self._candidates(folder, group):
             try:
                 found = self._try(folder, path, call)
-            except (store.Refused, envelope.Corrupted) as error:
+            except (store.Refused, envelope.Corrupted, kept_libraries.NotSealed) as error:
                 _log.warning("Compiling model again due to a load failure from %s, reason: %s", path, error)
                 refused.append(f"{path.name}: {error}")
                 continue
@@ -215,8 +216,11 @@ class Keeping:
         """What is compiled in this block can be kept; `keep` does so."""
         self._traced.clear()
         backend = getattr(self._program.config, "backend", "") or "inductor"
-        with kept_code.keepable(backend), kept_guards.capturing() as recipes:
-            self._recipes = recipes
+        with (
+            kept_code.keepable(backend),
+            kept_guards.capturing() as self._recipes,
+            kept_libraries.noting() as self._libraries,
+        ):
             try:
                 yield
             finally:
@@ -231,7 +235,8 @@ class Keeping:
                 msg = "it has no key"
                 raise kept_guards.Unkeepable(msg)
             recipe = self._recipes(entry.guards)
-            made = saving.made(entry, recipe, self._traced, self._program, instance)
+            libraries = self._libraries.read()
+            made = saving.made(entry, recipe, self._traced, libraries, self._program, instance)
             header = saving.header(made, self._program, self._components, int(seconds * 1e9), time.time())
             found = AotCompiled(entry.run, header, made.payload, None)
             self._program.aot_compiled_fn = found

@@ -19,7 +19,7 @@ from compile_inspector.engine.artifacts.header import Component, component
 from compile_inspector.engine.config import max_num_batched_tokens
 from compile_inspector.torch_seams import backends, platform
 
-FORMAT = 1
+FORMAT = 2
 """Of artifacts; another one is another component of every key."""
 _HASHED = (
     "mode",

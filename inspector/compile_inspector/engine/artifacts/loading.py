@@ -12,7 +12,7 @@ from typing import Any
 from compile_inspector.engine import dropped_guards
 from compile_inspector.engine.artifacts import graphs, manifest, saving
 from compile_inspector.engine.artifacts.header import Difference, Header, ValuePrint
-from compile_inspector.torch_seams import custom_operators, direct, kept_code, kept_guards
+from compile_inspector.torch_seams import custom_operators, direct, kept_code, kept_guards, kept_libraries
 
 _SHOWN = 8
 """So many differences of one artifact are told."""
@@ -76,7 +76,7 @@ def entry(
         raise Changed((_violated(guards, f_locals, program),))
     custom = any(one.kind == saving.OPERATOR for one in header.values)
     restored = functools.partial(graphs.restored, calls_custom_operators=custom)
-    with program.partitions():
+    with program.partitions(), kept_libraries.serving(held.libraries):
         runs = {name: restored(one, program.vllm_config, program.prefix) for name, one in held.graphs.items()}
     made = direct.entry_of(function, kept_code.code_of(held.code), runs, guards, None)
     direct.forget_with(made.run, scope.f_globals, names)

@@ -35,6 +35,7 @@ class Payload(NamedTuple):
         imports, builtins: As of `kept_guards.Recipe`.
         code: Dynamo's bytecode.
         graphs: By the names that it calls them by.
+        libraries: The machine code that they were compiled to, as of `kept_libraries.Noted`.
     """
 
     state: tuple[Any, Any]
@@ -43,6 +44,7 @@ class Payload(NamedTuple):
     builtins: str | None
     code: bytes
     graphs: dict[str, graphs.GraphCode]
+    libraries: dict[str, bytes]
 
 
 class Made(NamedTuple):
@@ -57,7 +59,12 @@ class Made(NamedTuple):
 
 
 def made(
-    entry: direct.Entry, recipe: Recipe, traced: Iterable[manifest.Traced], program: Any, instance: Any
+    entry: direct.Entry,
+    recipe: Recipe,
+    traced: Iterable[manifest.Traced],
+    libraries: dict[str, bytes],
+    program: Any,
+    instance: Any,
 ) -> Made:
     """What is kept of a compiled entry.
 
@@ -77,6 +84,7 @@ def made(
         recipe.builtins,
         kept_code.bytecode(entry.code),
         kept,
+        libraries,
     )
     count = sum(len(one.codes) for one in kept.values())
     texts = (plain(text, recipe.builtins) for text in recipe.texts)

@@ -1,0 +1,89 @@
+"""What Inductor compiled of C++ is kept with a program: whatever lies in its own folder later is not run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from compile_inspector.torch_seams import kept_libraries
+from engine.artifact_programs import PROGRAM, Ran, run
+
+pytestmark = pytest.mark.skipif(
+    not kept_libraries.probe().available, reason="this torch does not let its libraries be taken along"
+)
+ONE = PROGRAM.replace("LAYERS", "1")
+CALL = 'main(lambda config: Model(vllm_config=config), torch.ones(3, 4) / 3, torch.ones(7, 4), backend="inductor")'
+POISON = "raise SystemError('this ran')\n"
+
+
+def once(folder: Path, program: str = ONE) -> Ran:
+    return run(folder, program, CALL, TORCHINDUCTOR_CACHE_DIR=str(folder / "inductor"))
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a program that one process has compiled with Inductor."""
+    folder = tmp_path_factory.mktemp("kept")
+    assert once(folder).aot == (1, 1, 0)
+    return folder
+
+
+@pytest.fixture
+def copy(kept: Path, tmp_path: Path) -> Path:
+    """A copy of that folder."""
+    for name in ("cache", "config", "inductor"):
+        shutil.copytree(kept / name, tmp_path / name)
+    return tmp_path
+
+
+def near(found: Ran) -> bool:
+    """Whether the results are eager's, but for what vectorized arithmetic rounds otherwise. Inductor leaves a variable in the environment."""
+    pairs = zip(flat(found.results), flat(found.expected), strict=True)
+    return all(abs(a - b) < 1e-5 for a, b in pairs) and found.losses == []
+
+
+def flat(value: object) -> list[float]:
+    return [one for part in value for one in flat(part)] if isinstance(value, list) else [value]  # type: ignore[list-item]
+
+
+def libraries(folder: Path) -> list[Path]:
+    return sorted(folder.glob("inductor/**/*.so"))
+
+
+def test_swapped_libraries_and_code_are_not_run(copy: Path) -> None:
+    """Each library exchanged for another kernel's or for nonsense, each Python file for one that runs code: the program loads, and is right."""
+    found = libraries(copy)
+    assert found != []
+    for index, library in enumerate(found):
+        library.write_bytes(b"not a library" if index % 2 == 0 else found[0].read_bytes())
+    for file in copy.glob("inductor/*/*.py"):
+        file.write_text(POISON)
+    loaded = once(copy)
+    assert loaded.aot == (0, 0, 1)
+    assert near(loaded)
+
+
+def test_inductors_folder_is_not_needed(copy: Path) -> None:
+    """Inductor's folder is gone, as after a restart of the machine: the program loads, and nothing is compiled."""
+    shutil.rmtree(copy / "inductor")
+    loaded = once(copy)
+    assert loaded.aot == (0, 0, 1)
+    assert near(loaded)
+    assert libraries(copy) == []
+
+
+def test_code_that_was_not_kept_is_refused(copy: Path) -> None:
+    """A program whose library lies in Inductor's folder only is refused with a reason, and compiled anew."""
+    lacking = f"""
+from compile_inspector.torch_seams import kept_libraries
+kept_libraries.Noted.read = lambda self: {{}}
+{ONE}
+"""
+    shutil.rmtree(copy / "cache")
+    assert once(copy, lacking).aot == (1, 1, 0)
+    again = once(copy)
+    assert again.aot == (1, 1, 0)
+    assert near(again)
+    assert "was not kept with the program" in again.lookups[0]["reason"]
