@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 
+import pytest
 import torch
 
 import compile_inspector as ci
 from compile_inspector.model.compiles import Call
+from compile_inspector.torch_seams import calls
 
 
 def double(x, *, by=2):
@@ -134,3 +136,42 @@ def test_what_torch_wraps_is_told_by_the_users_call(tmp_path) -> None:
     assert found.cause.code == "net(batch)"
     assert session.try_fix(found, growing).works
     assert ci.load(session.save(tmp_path / "trace.log")).findings == session.findings
+
+
+def test_a_call_in_code_that_dynamo_made_is_read_from_its_line() -> None:
+    """After a graph break the user's frame runs code of Dynamo's, which knows lines only."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=0.1, momentum=0.9)
+    torch.optim.lr_scheduler.StepLR(optimizer, 1)  # puts a wrapper of its own around the optimizer's step
+
+    @torch.compile(backend="eager")
+    def step():
+        optimizer.step()
+
+    def steps() -> None:
+        for rate in (0.1, 0.2):
+            optimizer.param_groups[0]["lr"] = rate
+            optimizer.param_groups[0]["params"][0].grad = torch.ones(2)
+            step()
+
+    (finding,) = (one for one in recorded(steps).findings if one.kind == "recompile")
+    assert (
+        finding.fix.code == "optimizer.param_groups[0]['lr'] = torch.tensor(optimizer.param_groups[0]['lr'])"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "call"),
+    [
+        ("    optimizer.step()\n", "optimizer.step()"),
+        ("y = net(x)  # net(y)", "net(x)"),
+        ("y = net(other(x))", None),
+        ("for x in data: net(x)", "net(x)"),
+        ("net(x", None),
+        ("x + y", None),
+        ("", None),
+        ("f(" * 2000, None),
+    ],
+)
+def test_a_line_with_one_call_has_that_call(line: str, call: str | None) -> None:
+    """Where there are several, or none that can be read, nothing is guessed."""
+    assert calls._only_call(line) == call

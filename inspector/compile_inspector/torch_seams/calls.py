@@ -7,6 +7,7 @@ Source: `torch._dynamo.convert_frame.log_dynamo_start`.
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import itertools
@@ -73,7 +74,9 @@ def _written(frame: FrameType | None, code: CodeType) -> dict[str, Any]:
     while frame is not None and frame.f_code.co_filename.startswith((root, _SEAMS)):
         file = frame.f_code.co_filename.removeprefix(root)
         called = file == _MODULE_FILE and frame.f_code.co_name in _MODULE_CALLS
-        if not called and not file.startswith(("_dynamo/", "_compile.py", "optim/optimizer.py", _SEAMS)):
+        if not called and not file.startswith(
+            ("_dynamo/", "_compile.py", "optim/optimizer.py", "optim/lr_scheduler.py", _SEAMS)
+        ):
             return {}
         module = module or called
         bound = bound or _method(frame, called=called) is code
@@ -110,7 +113,8 @@ def _source(frame: FrameType) -> str | None:
     """The source of the expression that a frame is at; None where it is not at hand, or long."""
     position = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
     if position is None or None in position:
-        return None
+        # Code that Dynamo has made of the user's knows its lines only.
+        return _only_call(linecache.getline(frame.f_code.co_filename, frame.f_lineno, frame.f_globals))
     first, last, start, end = (number or 0 for number in position)
     file, scope = frame.f_code.co_filename, frame.f_globals
     if not 0 < last - first + 1 <= _MOST_LINES:
@@ -120,3 +124,13 @@ def _source(frame: FrameType) -> str | None:
     lines[0] = lines[0][start:]
     text = b"".join(lines).decode(errors="replace")
     return text if 0 < len(text) <= _LONGEST else None
+
+
+def _only_call(line: str) -> str | None:
+    """The call on a line that holds one statement and one call; None for any other line."""
+    try:
+        body = ast.parse(line.strip()).body if len(line) <= _LONGEST else []
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    calls = [node for one in body for node in ast.walk(one) if isinstance(node, ast.Call)]
+    return ast.get_source_segment(line.strip(), calls[0]) if len(body) == len(calls) == 1 else None
