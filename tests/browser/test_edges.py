@@ -120,3 +120,39 @@ def test_edges_are_walked_by_keyboard(seen: Explorer) -> None:
     assert seen.press("i")["edge"] == [["permute_2", "q_2"]]
     assert seen.press("ArrowUp")["selection"] == ["permute_2"]
     assert seen.press("Escape")["edge"] is None
+
+
+def test_a_called_graph_is_joined_to_its_caller(page: Page, tmp_path: Path) -> None:
+    """With a stroke of their own, which the legend names, its arguments go in and its results come back; the group says who calls it."""
+    text = (
+        "class G(torch.nn.Module):\n    def forward(self, x, p):\n        y = torch.sin(x)\n"
+        "        true_0 = self.true_0\n        false_0 = self.false_0\n"
+        "        cond = torch.ops.higher_order.cond(p, true_0, false_0, (x, y))\n        return (cond,)\n\n"
+        "    class true_0(torch.nn.Module):\n        def forward(self, a, b):\n            c = torch.add(a, b)\n            return (c,)\n\n"
+        "    class false_0(torch.nn.Module):\n        def forward(self, d, e):\n            f = torch.mul(d, e)\n            return (f,)\n"
+    )
+    path = tmp_path / "graph.html"
+    GraphView(make_tables(graphs=[make_graph(text=text)]), 0).to_html(path)
+    watch = Watch(page)
+    page.goto(path.as_uri())
+    seen = Explorer(page)
+    seen.press("e")
+    for source, target in (
+        ("y", "[true_0]"),
+        ("y", "[false_0]"),
+        ("true_0.c", "cond"),
+        ("false_0.f", "cond"),
+    ):
+        assert seen.edge(source, target)
+    expect(seen.root.locator(".legend")).to_contain_text("into and out of a graph that an operator calls")
+    page.mouse.click(*seen.edge("true_0.c", "cond"))
+    assert seen.facts()["edge"] == [["true_0.c", "cond"]]
+    seen.click("[true_0]")
+    expect(seen.root.locator(".details")).to_contain_text("Called by")
+    seen.root.locator(".details").get_by_role("button", name="cond", exact=True).click()
+    assert seen.facts()["selection"] == ["cond"]
+    dashed = seen.page.evaluate(
+        "() => { const { picture } = window.explorers.last().view; return [...picture.callPieces].filter(Boolean).length; }"
+    )
+    assert dashed >= 6
+    assert watch.nothing_else(), (watch.asked, watch.said)

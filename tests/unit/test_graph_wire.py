@@ -157,3 +157,20 @@ def test_requests_that_make_no_sense() -> None:
         said = msgspec.json.decode(answer(tables, key))
         assert "no such graph" in said["problem"]
     assert msgspec.json.decode(answer(tables, "nonsense"))["problem"]
+
+
+def test_what_calls_join_comes_over() -> None:
+    """An argument and the called graph's input, its output and its caller; nothing where no graph is called."""
+    text = (
+        "class G(torch.nn.Module):\n    def forward(self, x):\n        body_0 = self.body_0\n"
+        "        call = torch.ops.higher_order.wrap(body_0, x)\n        return (call,)\n\n"
+        "    class body_0(torch.nn.Module):\n        def forward(self, a):\n            b = a.sin()\n            return (b,)\n"
+    )
+    found = decoded(make_graph(text=text))
+    names = found.texts("name")
+    pairs = zip(found.arrays["call_from"], found.arrays["call_to"], strict=True)
+    assert {(names[one], names[other]) for one, other in pairs} == {
+        ("x", "body_0.a"),
+        ("body_0.output", "call"),
+    }
+    assert decoded(layered(2)).arrays["call_from"] == []

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from compile_inspector.analyze.body_calls import body_calls
 from compile_inspector.analyze.graph_tree import GraphTree, graph_tree
 from compile_inspector.analyze.tensor_bytes import OutputBytes
 from compile_inspector.model.graph import Graph
@@ -124,6 +125,7 @@ def encode_graph(
     arrays = _node_columns(tree, strings, graph, _hints(tables, graph.compile_id), symbols)
     arrays |= {
         **_lists("in_offsets", "in_nodes", tree.sources),
+        **_call_columns(tree),
         **_lists("kernel_offsets", "kernel_ids", _kernels(graph, kernels)),
         **(guard_lists(tables, graph) if guards else {}),
         **_group_columns(tree, strings),
@@ -295,6 +297,15 @@ def _lists(offsets: str, items: str, lists: Sequence[Sequence[int]]) -> dict[str
     """Lists by node as two arrays."""
     ends = list(accumulate(map(len, lists), initial=0))
     return {offsets: array("I", ends), items: array("I", list(chain.from_iterable(lists)))}
+
+
+def _call_columns(tree: GraphTree) -> dict[str, array[Any]]:
+    """Nodes that the call of a graph joins: arguments and inputs, outputs and callers."""
+    pairs = body_calls(tree)
+    return {
+        "call_from": array("I", [one for one, _ in pairs]),
+        "call_to": array("I", [other for _, other in pairs]),
+    }
 
 
 def _group_columns(tree: GraphTree, strings: _Strings) -> dict[str, array[Any]]:

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { finish } from "../src/explorer/drive.ts";
-import { edgeAt, edgesOf, edgeWords, leadsTo, pairsOf, piecesOf, valuesOf, type Edge } from "../src/explorer/edges.ts";
+import { throughCalls } from "../src/explorer/calls.ts";
+import { edgeAt, edgesOf, edgeWords, leadsTo, pairsOf, piecesOf, piecesOfCalls, valuesOf, type Edge } from "../src/explorer/edges.ts";
 import { foldInput } from "../src/explorer/fold.ts";
 import { Layouts, type Scene } from "../src/explorer/layout.ts";
 import type { GraphModel } from "../src/explorer/model.ts";
@@ -144,4 +145,59 @@ test("where thousands of edges meet, one is found without looking along all of t
   const last = (scene.pointOffsets[scene.edgeSource.length] as number) - 2;
   assert.ok(edgeAt(watched, scene.points[last] as number, (scene.points[last + 1] as number) - 1, 1, 0));
   assert.ok(read < scene.points.length / 4, `${read} of ${scene.points.length} coordinates were read`);
+});
+
+/** `call` gives x and y to a body that computes z of them, and calls another graph within. */
+const CALLED: GraphSpec = {
+  nodes: [
+    { name: "x", op: "placeholder" },
+    { name: "y", inputs: ["x"] },
+    { name: "holder", op: "get_attr", hidden: true },
+    { name: "call", inputs: ["holder", "x", "y"] },
+    { name: "output", op: "output", inputs: ["call"] },
+    { name: "b.a", op: "placeholder", hidden: true, group: "[b]" },
+    { name: "b.c", op: "placeholder", hidden: true, group: "[b]" },
+    { name: "b.z", inputs: ["b.a"], group: "[b]" },
+    { name: "b.i", inputs: ["b.z"], group: "[b]" },
+    { name: "b.output", op: "output", inputs: ["b.i"], hidden: true, group: "[b]" },
+    { name: "b.i.d", op: "placeholder", hidden: true, group: "[b].[i]" },
+    { name: "b.i.e", inputs: ["b.i.d"], group: "[b].[i]" },
+    { name: "b.i.output", op: "output", inputs: ["b.i.e"], hidden: true, group: "[b].[i]" },
+  ],
+  groups: [{ path: "[b]", parent: "", kind: 2 }, { path: "[b].[i]", parent: "[b]", kind: 2 }],
+  calls: [["x", "b.a"], ["y", "b.c"], ["b.output", "call"], ["b.c", "b.i.d"], ["b.i.output", "b.i"]],
+};
+
+function joins({ graph }: Laid, pairs: Uint32Array): string[] {
+  return Array.from({ length: pairs.length / 2 }, (_, at) => `${graph.text("name", pairs[2 * at] as number)}>${graph.text("name", pairs[2 * at + 1] as number)}`);
+}
+
+test("what calls join is followed to drawn nodes, through called graphs within called graphs", () => {
+  const net = laid(CALLED);
+  const input = foldInput(net.state.tree);
+  assert.deepEqual(joins(net, net.scene.calls).sort(), ["b.i.e>b.i", "b.i>call", "x>b.z", "y>b.i.e"]);
+  assert.deepEqual(joins(net, throughCalls(input, true)).sort(), ["b.c>b.i.d", "b.i.output>b.i", "b.output>call", "x>b.a", "y>b.c"]);
+  const damaged = { ...input, calls: Uint32Array.from([5, 6, 6, 5, 5, 7]) };
+  assert.deepEqual([...throughCalls(damaged, false)], []);
+});
+
+test("edges into and out of called graphs are edges of their own kind, and others are not", () => {
+  for (const closed of [[], ["[b]"]]) {
+    const net = laid(CALLED, closed);
+    const { scene } = net;
+    const kinds = piecesOfCalls(scene) as Uint8Array;
+    const name = (box: number): string => (scene.kind[box] === 2 ? (net.graph.text("name", scene.ref[box] as number) as string) : net.state.tree.path(scene.ref[box] as number));
+    const found = [...scene.edgeSource.keys()].map((edge) => `${name(scene.edgeSource[edge] as number)}>${name(scene.edgeTarget[edge] as number)} ${kinds[edge]}`);
+    assert.ok(found.includes("x>call 0") && found.includes("y>call 0") && found.includes("call>output 0"), found.join(", "));
+    assert.ok(found.includes("x>[b] 1") && found.includes("y>[b] 1"), found.join(", "));
+    assert.ok(found.includes(closed.length > 0 ? "[b]>call 1" : "b.i>call 1"), found.join(", "));
+    assert.ok(closed.length > 0 || found.includes("b.z>b.i 0"), found.join(", "));
+  }
+  assert.equal(piecesOfCalls(laid(NET).scene), null);
+});
+
+test("an edge into a called graph says what flows along it, as any other", () => {
+  const net = laid(CALLED, ["[b]"]);
+  const pairs = pairsOf(net.graph, net.scene, { source: net.box("x"), readers: [net.box("[b]")] }, false);
+  assert.deepEqual(pairs.map((pair) => pair.map((node) => net.graph.text("name", node))), [["x", "b.z"]]);
 });

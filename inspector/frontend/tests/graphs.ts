@@ -42,6 +42,8 @@ export interface GraphSpec {
   stages?: StageEntry[];
   problem?: string | null;
   compileId?: string;
+  /** Names of nodes that a call joins. */
+  calls?: [string, string][];
 }
 
 const SIZES = { u8: 1, u16: 2, u32: 4, i32: 4, f64: 8 };
@@ -108,6 +110,8 @@ export function encode(spec: GraphSpec, damage: (arrays: Record<string, [Type, n
     kernel_ids: ["u32", kernelIds],
     symbol_offsets: ["u32", symbolOffsets],
     symbol_ids: ["u32", symbolIds],
+    call_from: ["u32", (spec.calls ?? []).map(([from]) => nodeAt.get(from) ?? 0)],
+    call_to: ["u32", (spec.calls ?? []).map(([, to]) => nodeAt.get(to) ?? 0)],
     guard_offsets: ["u32", guardOffsets],
     guard_rows: ["u32", guardRows],
     g_parent: ["u32", groups.map((group) => groupAt.get(group.parent ?? group.path.split(".").slice(0, -1).join(".")) ?? 0)],

@@ -82,13 +82,29 @@ function distance({ pointOffsets, points }: Scene, edge: number, x: number, y: n
   return least;
 }
 
+/** By piece of an edge: 1 where all that it leads to reads through the call of a graph; null where no graph is called. */
+export function piecesOfCalls(scene: Scene): Uint8Array | null {
+  const { called, calls, edgeSource, readerOffsets, readers } = scene;
+  if (calls.length === 0) return null;
+  return Uint8Array.from(edgeSource, (source, edge) => {
+    if (!called.subarray(readerOffsets[source], readerOffsets[source + 1]).includes(1)) return 0;
+    const ahead = new Set(beyond(scene, edge));
+    for (let at = readerOffsets[source] as number; at < (readerOffsets[source + 1] as number); at += 1) if (ahead.has(readers[at] as number) && !called[at]) return 0;
+    return Number(ahead.size > 0);
+  });
+}
+
 /** What flows along an edge: who computes it, who reads it, in the order of the printout. */
-export function pairsOf(graph: GraphModel, { leafOf }: Scene, { source, readers }: Edge, showHidden: boolean): [number, number][] {
+export function pairsOf(graph: GraphModel, { leafOf, calls }: Scene, { source, readers }: Edge, showHidden: boolean): [number, number][] {
   const into = new Set(readers);
   const found: [number, number][] = [];
   for (let node = 0; node < graph.count; node += 1) {
     if (!into.has(leafOf[node] as number)) continue;
     for (const value of new Set(graph.inputs(node))) if (leafOf[value] === source && !graph.stub[value] && (showHidden || !graph.hidden[value])) found.push([value, node]);
+  }
+  for (let at = 0; at < calls.length; at += 2) {
+    const [value, node] = [calls[at] as number, calls[at + 1] as number];
+    if (leafOf[value] === source && into.has(leafOf[node] as number) && !graph.stub[value] && !found.some((pair) => pair[0] === value && pair[1] === node)) found.push([value, node]);
   }
   return found.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
 }

@@ -1,6 +1,7 @@
 // What of a graph is visible: a tree of open containers, closed ones and nodes, and the edges between what is visible.
 // It reads plain arrays, so that a worker can do it as well as the page.
 
+import { throughCalls, type CallInput } from "./calls.ts";
 import type { Tree } from "./tree.ts";
 
 /** Boxes that a graph opens with, at most; a group that is alone is opened past it. */
@@ -40,13 +41,9 @@ function numbered(tree: Tree, container: number): boolean {
 }
 
 /** What folding needs of a graph. Items are what a container holds: container c as c, node n as `containers + n`. */
-export interface FoldInput {
-  readonly nodes: number;
+export interface FoldInput extends CallInput {
   readonly containers: number;
-  readonly hidden: Uint8Array;
   readonly stub: Uint8Array;
-  readonly inOffsets: Uint32Array;
-  readonly inNodes: Uint32Array;
   readonly itemOffsets: Uint32Array;
   readonly items: Uint32Array;
 }
@@ -73,6 +70,10 @@ export interface Folded {
   readonly readerOffsets: Uint32Array;
   readonly readers: Uint32Array;
   readonly values: Uint32Array;
+  /** By reader: 1 where it reads nothing but through the call of a graph. */
+  readonly called: Uint8Array;
+  /** Pairs of nodes that are joined through a call: who computes a value, who reads it. */
+  readonly calls: Uint32Array;
   /** By box that is not open: the long-lived nodes that it reads, drawn as tags instead of edges. */
   readonly tagOffsets: Uint32Array;
   readonly tags: Uint32Array;
@@ -101,7 +102,7 @@ export function foldInput(tree: Tree): FoldInput {
     offsets[container + 1] = at;
   }
   const { offsets: inOffsets, items: inNodes } = graph.inputLists;
-  return { nodes: graph.count, containers: tree.count, hidden: graph.hidden, stub: graph.stub, inOffsets, inNodes, itemOffsets: offsets, items };
+  return { nodes: graph.count, containers: tree.count, hidden: graph.hidden, stub: graph.stub, inOffsets, inNodes, calls: graph.calls, itemOffsets: offsets, items };
 }
 
 /** What is visible with these containers open. */
@@ -178,10 +179,11 @@ function holding({ containers, items, itemOffsets, hidden }: FoldInput, showHidd
   return filled;
 }
 
-function edges(input: FoldInput, leafOf: Int32Array, count: number, showHidden: boolean): Pick<Folded, "readerOffsets" | "readers" | "values" | "tagOffsets" | "tags"> {
+function edges(input: FoldInput, leafOf: Int32Array, count: number, showHidden: boolean): Pick<Folded, "readerOffsets" | "readers" | "values" | "called" | "calls" | "tagOffsets" | "tags"> {
   const { nodes, inOffsets, inNodes, stub, hidden } = input;
-  const reads = new Float64Array(inNodes.length);
-  const tags = new Float64Array(inNodes.length);
+  const calls = throughCalls(input, showHidden);
+  const reads = new Float64Array(inNodes.length + calls.length / 2);
+  const tags = new Float64Array(inNodes.length + calls.length / 2);
   let readCount = 0;
   let tagCount = 0;
   for (let node = 0; node < nodes; node += 1) {
@@ -194,6 +196,15 @@ function edges(input: FoldInput, leafOf: Int32Array, count: number, showHidden: 
       else if ((leafOf[from] as number) >= 0) reads[readCount++] = from * count + to;
     }
   }
+  const plain = new Set<number>();
+  if (calls.length > 0) for (let at = 0; at < readCount; at += 1) plain.add((leafOf[Math.floor((reads[at] as number) / count)] as number) * count + ((reads[at] as number) % count));
+  for (let at = 0; at < calls.length; at += 2) {
+    const from = calls[at] as number;
+    const to = leafOf[calls[at + 1] as number] as number;
+    if (to < 0 || leafOf[from] === to) continue;
+    if (stub[from]) tags[tagCount++] = to * nodes + from;
+    else if ((leafOf[from] as number) >= 0) reads[readCount++] = from * count + to;
+  }
   // By value and reader, each once; then by box and reader, counted.
   const values = distinct(reads.subarray(0, readCount));
   for (let at = 0; at < values.length; at += 1) {
@@ -204,6 +215,7 @@ function edges(input: FoldInput, leafOf: Int32Array, count: number, showHidden: 
   values.sort();
   const readers: number[] = [];
   const numbers: number[] = [];
+  const called: number[] = [];
   const readerOffsets = new Uint32Array(count + 1);
   for (let at = 0; at < values.length; at += 1) {
     const key = values[at] as number;
@@ -214,6 +226,7 @@ function edges(input: FoldInput, leafOf: Int32Array, count: number, showHidden: 
     const from = Math.floor(key / count);
     readers.push(key - from * count);
     numbers.push(1);
+    called.push(Number(calls.length > 0 && !plain.has(key)));
     readerOffsets[from + 1] = (readerOffsets[from + 1] as number) + 1;
   }
   const tagged = distinct(tags.subarray(0, tagCount));
@@ -223,7 +236,7 @@ function edges(input: FoldInput, leafOf: Int32Array, count: number, showHidden: 
     tagOffsets[box + 1] = (tagOffsets[box + 1] as number) + 1;
     return key - box * nodes;
   });
-  return { readerOffsets: summed(readerOffsets), readers: Uint32Array.from(readers), values: Uint32Array.from(numbers), tagOffsets: summed(tagOffsets), tags: tagNodes };
+  return { readerOffsets: summed(readerOffsets), readers: Uint32Array.from(readers), values: Uint32Array.from(numbers), called: Uint8Array.from(called), calls, tagOffsets: summed(tagOffsets), tags: tagNodes };
 }
 
 function distinct(keys: Float64Array): Float64Array {

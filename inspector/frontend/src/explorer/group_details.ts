@@ -2,8 +2,8 @@
 
 import { h, type Child } from "../dom.ts";
 import { count, shortPlace, whole } from "../format.ts";
-import { memory, pair, tallied } from "./facts.ts";
-import { ABSENT, GROUP_BODY, GROUP_LOOSE } from "./model.ts";
+import { memory, nodeButton, pair, tallied } from "./facts.ts";
+import { ABSENT, GROUP_BODY, GROUP_LOOSE, OUTPUT } from "./model.ts";
 import type { ExplorerState } from "./state.ts";
 
 /** What the panel says of a group or a run, by its path. */
@@ -29,6 +29,7 @@ export function groupDetails(state: ExplorerState, path: string): Child[] {
       "dl",
       { class: "fields" },
       ...pair("What", whatKind(state, first, members.length)),
+      ...pair("Called by", ...callers(state, first)),
       ...pair("Path", h("code", {}, path)),
       ...pair("Class", tree.className(container) !== null && h("code", {}, tree.className(container))),
       ...pair("Nodes", whole(seen.length)),
@@ -45,6 +46,18 @@ function whatKind(state: ExplorerState, group: number, members: number): string 
   if (members > 1) return `${members} neighbours of one kind`;
   const kind = state.graph.groupKind[group];
   return kind === GROUP_BODY ? "body of a higher-order operator" : kind === GROUP_LOOSE ? "nodes outside any module, by function" : "module";
+}
+
+/** The nodes that call a group's graph. */
+function callers(state: ExplorerState, group: number): Child[] {
+  const { graph } = state;
+  const found: Child[] = [];
+  if (graph.groupKind[group] !== GROUP_BODY) return found;
+  for (let at = 0; at < graph.calls.length; at += 2) {
+    const [from, to] = [graph.calls[at] as number, graph.calls[at + 1] as number];
+    if (graph.group[from] === group && graph.op[from] === OUTPUT) found.push(nodeButton(state, to), " ");
+  }
+  return found;
 }
 
 /** The nodes in a container at any depth. */

@@ -52,6 +52,7 @@ export function legend(state: ExplorerState, of: () => LegendData, signal: Abort
       overlay.argument !== null && h("button", { type: "button", class: "link", onclick: () => state.setOverlay(overlay.kind) }, "Show all"),
       data.note !== null && h("p", { class: "dim" }, data.note),
       h("ul", {}, ...shown.map(({ entry, at }) => line(state, data, entry, at))),
+      state.graph.calls.length > 0 && h("p", { class: "legend-stroke dim" }, "into and out of a graph that an operator calls"),
       there.length > shown.length && h("p", { class: "dim" }, `${count(there.length - shown.length, "more", "more")}`),
     );
   };

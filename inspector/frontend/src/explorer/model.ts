@@ -113,6 +113,8 @@ export class GraphModel {
   readonly groupSignature: Uint32Array;
   readonly groupDiffers: Uint8Array;
   readonly groupLine: Int32Array;
+  /** Pairs of nodes that the call of a graph joins: an argument and the called graph's input, its output and the node that calls it. */
+  readonly calls: Uint32Array;
   private readonly columns = new Map<string, Uint32Array>();
   private readonly lists = new Map<string, { offsets: Uint32Array; items: Uint32Array }>();
   private readonly arrays: Map<string, Numbers>;
@@ -153,6 +155,8 @@ export class GraphModel {
     this.groupSignature = this.column("g_signature", groups, Uint32Array, ABSENT);
     this.groupDiffers = this.column("g_differs", groups, Uint8Array, 0);
     this.groupLine = this.column("g_line", groups, Int32Array, -1);
+    const callers = arrays.get("call_to") ?? [];
+    this.calls = Uint32Array.from([...(arrays.get("call_from") ?? [])].flatMap((one, at) => (one < n && (callers[at] ?? n) < n ? [one, callers[at] as number] : [])));
     this.lists.set("in", this.list("in_offsets", "in_nodes", n));
     this.lists.set("kernel", this.list("kernel_offsets", "kernel_ids", this.kernels.length));
     this.lists.set("symbol", this.list("symbol_offsets", "symbol_ids", this.symbols.length));

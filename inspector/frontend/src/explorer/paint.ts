@@ -13,6 +13,8 @@ const WORDS_FROM = 0.42;
 const DETAILS_FROM = 0.58;
 const CURVES_FROM = 0.12;
 const OUTLINES_FROM = 0.28;
+/** The kind of edges that lead into and out of called graphs, after the three widths of all others. */
+const CALLS = 3;
 
 /** What a frame took to draw, for measurements. */
 export interface Drawn {
@@ -427,30 +429,33 @@ class Pass {
   }
 
   private plainEdges(): void {
-    const { scene, palette } = this.picture;
+    const { scene, palette, callPieces } = this.picture;
     const { context, scale } = this;
     const containers = [0, ...this.frames];
     const curved = scale >= CURVES_FROM;
     const heads = scale >= OUTLINES_FROM;
-    const levels: number[][] = [[], [], []];
+    const levels: number[][] = [[], [], [], []];
     for (const box of containers) {
       for (let edge = scene.edgeOffsets[box] as number; edge < (scene.edgeOffsets[box + 1] as number); edge += 1) {
         if (!this.edgeSeen(edge)) continue;
         const values = scene.edgeValues[edge] as number;
-        (levels[values === 1 ? 0 : values < 6 ? 1 : 2] as number[]).push(edge);
+        (levels[callPieces?.[edge] ? CALLS : values === 1 ? 0 : values < 6 ? 1 : 2] as number[]).push(edge);
       }
     }
     context.strokeStyle = palette.colour("--edge");
     context.fillStyle = palette.colour("--edge");
     levels.forEach((edges, level) => {
       if (edges.length === 0) return;
-      context.lineWidth = Math.max((1.1 + level * 0.9) * Math.min(1, scale * 1.6 + 0.3), 0.55 / scale);
+      const wide = level === CALLS ? 0.4 : level;
+      if (level === CALLS) context.setLineDash(dashAt(scale));
+      context.lineWidth = Math.max((1.1 + wide * 0.9) * Math.min(1, scale * 1.6 + 0.3), 0.55 / scale);
       context.beginPath();
       for (const edge of edges) this.trace(edge, curved);
       context.stroke();
+      context.setLineDash([]);
       if (!heads) return;
       context.beginPath();
-      for (const edge of edges) this.arrow(edge, 4 + level);
+      for (const edge of edges) this.arrow(edge, 4 + wide);
       context.fill();
       this.edges += edges.length;
     });

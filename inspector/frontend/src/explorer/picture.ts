@@ -1,7 +1,7 @@
 // Everything that a picture of the graph is made from, and what follows from it: the words of boxes, what is marked, what is hit.
 
 import type { Camera } from "./camera.ts";
-import type { Reads } from "./edges.ts";
+import { piecesOfCalls, type Reads } from "./edges.ts";
 import { CLOSED, NODE, OPEN } from "./fold.ts";
 import { containerLabel, fontsOf, nodeLabel, type ContainerLabel, type Fonts, type NodeLabel, type Ruler } from "./labels.ts";
 import { HEADER, TAG_HEIGHT, TAGS_SHOWN, type Scene } from "./layout.ts";
@@ -34,6 +34,8 @@ export class Picture {
   private shares: Uint32Array | null = null;
   /** By edge piece: left, top, right, bottom. */
   readonly edgeBounds: Float32Array;
+  /** By edge piece: 1 where it leads into or out of a graph that is called; null where there is none. */
+  readonly callPieces: Uint8Array | null;
 
   constructor(
     readonly scene: Scene,
@@ -44,6 +46,7 @@ export class Picture {
   ) {
     this.fonts = fontsOf(palette.family);
     this.edgeBounds = bounds(scene);
+    this.callPieces = piecesOfCalls(scene);
   }
 
   /** The same scene in other colours. */

@@ -34,6 +34,8 @@ export function unionOf(left: GraphModel, right: GraphModel, pairs: Uint32Array)
     for (const input of left.inputs(node)) if ((partner[input] as number) >= 0) inNodes.push(partner[input] as number);
     inOffsets.push(inNodes.length);
   }
+  arrays.set("call_from", right.calls.filter((_, at) => at % 2 === 0));
+  arrays.set("call_to", right.calls.filter((_, at) => at % 2 === 1));
   arrays.set("in_offsets", Uint32Array.from(inOffsets));
   arrays.set("in_nodes", Uint32Array.from(inNodes));
   for (const [list, offsetsName, itemsName] of [["kernel", "kernel_offsets", "kernel_ids"], ["symbol", "symbol_offsets", "symbol_ids"], ["guard", "guard_offsets", "guard_rows"]] as const) {
