@@ -113,6 +113,26 @@ def test_provenance_names_the_nodes() -> None:
     assert (row.node_names, row.origin_names) == (("sum_1", "sum_2"), ("a", "b"))
 
 
+def test_a_backward_graph_does_not_repeat_the_forward_kernels() -> None:
+    """A record that tells again what the forward graph's told gives the backward graph what is new in it; ours stands for torch's empty one."""
+    forward = '"cpp_fused_sum_0:1": ["sum_1"]'
+    records = [
+        event("inductor_output_code", {}, CPP),
+        artifact("inductor_provenance_tracking_node_mappings", f'{{"cppCodeToPost": {{{forward}}}}}'),
+        event("inductor_output_code", {}, CPP.replace("inference", "backward")),
+        artifact(
+            "inductor_provenance_tracking_node_mappings",
+            f'{{"cppCodeToPost": {{{forward}, "cpp_fused_sum_0:2": ["sum_9"]}}}}',
+        ),
+        event("inductor_output_code", {}, CPP.replace("inference", "backward")),
+        narrated.fact("kernel_nodes", {"cppCodeToPost": {"cpp_fused_sum_0:3": ["sum_7"]}}),
+        artifact("inductor_provenance_tracking_node_mappings", '{"version": 2.0}'),
+    ]
+    rows, lost = narrated.build(kernels, records)
+    assert lost == ()
+    assert [row.node_names for row in rows] == [("sum_1",), ("sum_9",), ("sum_7",)]
+
+
 def test_empty_provenance_says_nothing() -> None:
     """What torch writes for a graph it could not map, ``{"version": 2.0}``, leaves nodes unknown, not empty."""
     records = [

@@ -19,6 +19,7 @@ HOOKS = (
     "lineage",
     "traced_files",
     "inductor_partitions",
+    "kernel_nodes",
     "cudagraph_trees",
 )
 """The seams that hook into torch, in the order they are installed."""

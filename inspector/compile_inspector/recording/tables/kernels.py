@@ -12,7 +12,7 @@ import msgspec
 from compile_inspector.model.kernels import Kernel, OutputCode
 from compile_inspector.model.records import Record
 from compile_inspector.model.text import Text, hold
-from compile_inspector.recording.fold import CompileTrace, Losses, Trace
+from compile_inspector.recording.fold import FACT, CompileTrace, Losses, Trace
 from compile_inspector.recording.stacks import Places
 
 Direction = Literal["forward", "backward", "inference"]
@@ -32,6 +32,7 @@ _EXTERN = re.compile(
 )
 _CALLED = re.compile(r"^ +(\w+)(?:\.run)?\(", re.MULTILINE)
 _BOOKKEEPING = ("torch.ops.inductor._reinterpret_tensor", "torch.ops.inductor._alloc_from_pool")
+_MAPPINGS = ("inductor_provenance_tracking_node_mappings", FACT + "kernel_nodes")
 _HANDLE = re.compile(r":\d+$")
 _LANGUAGES = {"cpp_pybinding": "cpp"}
 _LONGEST_COMMENT = 400
@@ -90,11 +91,12 @@ def generated(trace: Trace, compile_: CompileTrace, losses: Losses) -> tuple[Gen
         losses: Where to count what cannot be read: several tables read the same records, and one of them counts.
     """
     parts: list[Generated] = []
+    told: dict[str, Any] = {}
     for record in compile_.shipped:
         if record.event == "inductor_output_code":
             parts.append(_code(record, trace.where(record), losses))
-        elif record.artifact == "inductor_provenance_tracking_node_mappings":
-            _provenance(_at(parts), _json(record, trace.where(record), losses))
+        elif record.artifact in _MAPPINGS:
+            _provenance(_at(parts), _json(record, trace.where(record), losses), told)
         elif record.artifact == "inductor_triton_kernel_to_post_grad_nodes":
             part = _at(parts)
             part.nodes = part.nodes or _names(_json(record, trace.where(record), losses)) or None
@@ -148,10 +150,16 @@ def direction_of(code: str) -> Direction | None:
     return found[1] if found else None  # type: ignore[return-value]
 
 
-def _provenance(part: Generated, found: Any) -> None:
-    if isinstance(found, dict):
-        part.nodes = _names(found.get("cppCodeToPost")) or part.nodes  # type: ignore[misc]
-        part.lowered = _names(found.get("preToPost")) or part.lowered  # type: ignore[misc]
+def _provenance(part: Generated, found: Any, told: dict[str, Any]) -> None:
+    """Takes in one record. Where the backward graph is compiled at once, its record repeats all that the forward graph's ``told``."""
+    if not isinstance(found, dict):
+        return
+    kernels: Any = found.get("cppCodeToPost")  # type: ignore[misc]
+    if isinstance(kernels, dict):
+        new = {name: nodes for name, nodes in kernels.items() if told.get(name) != nodes}  # type: ignore[misc]
+        told.update(kernels)  # type: ignore[arg-type]
+        part.nodes = _names(new or kernels) or part.nodes
+    part.lowered = _names(found.get("preToPost")) or part.lowered  # type: ignore[misc]
 
 
 def _names(found: Any) -> Names:
