@@ -109,6 +109,36 @@ def test_train_is_not_eval(processes: Processes, tmp_path: Path) -> None:
     assert changed.differs == {"training": ("eval", "train")}
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "call", "component", "line"),
+    [
+        (
+            "scale = 1",
+            "scale = 5",
+            CALL,
+            "L['self']._modules['layers']._modules['0'].scale",
+            "* self.scale + SHIFT",
+        ),
+        ("SHIFT = 1.0", "SHIFT = 2.5", CALL, "G['SHIFT']", "* self.scale + SHIFT"),
+        ("        return x\n", "        return x - 7\n", CALL, "forward", "return x - 7"),
+        ("range(1)", "range(2)", CALL, "modules", "def __init__(self, *, vllm_config, prefix"),
+        ("SHIFT = 1.0", "SHIFT = 1.0", CALL.replace("3, 4)", "3, 4).half()"), "arguments", "model(x)"),
+    ],
+)
+def test_what_changed_has_its_line(
+    processes: Processes, tmp_path: Path, was: str, now: str, call: str, component: str, line: str
+) -> None:
+    """The line where a value is read, where the forward differs, where a class is set up, or of the call; in the text as it is now, moved by three lines."""
+    assert processes.run(tmp_path, ONE, CALL).aot == (1, 1, 0)
+    half = call != CALL
+    program = "\n\n\n" + ONE.replace(was, now)
+    given = call.replace("vllm_config=config)", "vllm_config=config).half()") if half else call
+    found = processes.run(tmp_path, program, given)
+    lines = {name: at for name, _, _, at in found.lookups[0]["differs"]}
+    text = (tmp_path / "program.py").read_text().splitlines()
+    assert line in text[lines[component] - 1]
+
+
 CELLS = """
 import linecache, sys
 import torch
@@ -145,11 +175,11 @@ def cells(helper: str = HELPER, model: str = MODEL) -> str:
     ("changed", "component", "line"),
     [
         (cells(helper=HELPER.replace("sin", "cos")), "function __main__.helper", 2),
-        (cells(model=MODEL.replace("+ 1", "+ 2")), "forward", None),
+        (cells(model=MODEL.replace("+ 1", "+ 2")), "forward", 5),
     ],
 )
 def test_an_edited_notebook_cell_compiles_anew(
-    processes: Processes, tmp_path: Path, changed: str, component: str, line: int | None
+    processes: Processes, tmp_path: Path, changed: str, component: str, line: int
 ) -> None:
     """A kernel that runs the same cells loads, though its cells' files have other names; an edited cell is named."""
     first, second = processes.run(tmp_path, cells(), BUILD), processes.run(tmp_path, cells(), BUILD)

@@ -54,6 +54,7 @@ class Recipe(msgspec.Struct, frozen=True):
     Attributes:
         state: What pickle is to keep: torch's state of the graph without its scopes, and the conditions on sizes as text.
         values: Source, kind and value of each guard that is about a value: the live objects, to be compared and let go.
+        read_at: By source and kind: the files and lines of the stack on which the program read it, the innermost first.
         texts: What each check of the tree says.
         imports: Module names by the global names that torch gave them.
         installed: Global names that torch made for this compile.
@@ -70,6 +71,7 @@ class Recipe(msgspec.Struct, frozen=True):
     builtins: str | None
     constants: tuple[str, ...]
     graphs: tuple[Any, ...]
+    read_at: dict[tuple[str, str], tuple[tuple[str, int], ...]] = {}
 
 
 def probe() -> Capability:
@@ -175,7 +177,16 @@ def _recipe(owner: Any, builder: Any, guards: Any, graph: Any, constants: tuple[
         state.name_of_builtins_dict_key_in_fglobals,
         constants,
         tuple(_graphs(graph)),
+        dict(_read_at(guards)),
     )
+
+
+def _read_at(guards: Any) -> Iterator[tuple[tuple[str, str], tuple[tuple[str, int], ...]]]:
+    for guard in guards:
+        stack = getattr(guard, "user_stack", None)
+        if stack and guard.name:
+            frames = tuple((one.filename, one.lineno) for one in reversed(stack) if one.lineno is not None)
+            yield (guard.name, guard.create_fn_name()), frames
 
 
 def _graphs(output: Any) -> Iterator[Any]:

@@ -65,12 +65,16 @@ class ValuePrint(msgspec.Struct, frozen=True):
         kind: torch's name of the guard on it.
         hash: Of what of it matters.
         text: For people.
+        read_by: Which of the header's functions read it; -1 for the forward, None where that is not known.
+        read_line: On which of its lines, from 0.
     """
 
     source: str
     kind: str
     hash: str
     text: str
+    read_by: int | None = None
+    read_line: int = 0
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -161,11 +165,15 @@ def _text(components: dict[str, Component], name: str) -> str:
 
 def first_difference(was: str, now: str) -> tuple[str | None, str | None]:
     """The first line that two texts do not share, of each; None where that one has ended."""
+    at = shared_lines(was, now)
+    return _line(was.splitlines(), at), _line(now.splitlines(), at)
+
+
+def shared_lines(was: str, now: str) -> int:
+    """How many lines two texts share from the first on."""
     before, after = was.splitlines(), now.splitlines()
     at = next((index for index, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), None)
-    if at is None:
-        at = min(len(before), len(after))
-    return _line(before, at), _line(after, at)
+    return min(len(before), len(after)) if at is None else at
 
 
 def _line(lines: list[str], at: int) -> str | None:

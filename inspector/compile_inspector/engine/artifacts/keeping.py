@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from compile_inspector.engine import narration
-from compile_inspector.engine.artifacts import envelope, key, loading, manifest, saving, secret, store
+from compile_inspector.engine.artifacts import envelope, key, loading, manifest, places, saving, secret, store
 from compile_inspector.engine.artifacts.header import Component, Difference, Header, differences, key_of
 from compile_inspector.engine.config import CompilationMode, artifact_folder
 from compile_inspector.engine.counters import compilation_counter
@@ -164,6 +164,7 @@ class Keeping:
         with folder.opened(path, named=path != self._preferred) as (opened, file):
             header = opened.header
             differs = differences(header.components, self._components)
+            differs = places.placed(differs, header.components, self._program)
             differs = differs or tuple(loading.changed_before(header, self._program, call.instance))
             if differs:
                 return differs

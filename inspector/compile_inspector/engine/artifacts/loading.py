@@ -47,7 +47,9 @@ def _changed_operator(kept: ValuePrint) -> Iterator[Difference]:
         return
     now = saving.called_print(live)
     if now.hash != kept.hash:
-        yield Difference(kept.source, kept.text, now.text)
+        code = live.functions[0].__code__ if live.functions else None
+        where = (None, None) if code is None else (code.co_filename, code.co_firstlineno)
+        yield Difference(kept.source, kept.text, now.text, *where)
 
 
 def entry(
@@ -110,9 +112,14 @@ def _compare(
         for source, kind, value in kept_guards.values(held.state, function.__code__, scope)
     ]
     kept = [one for one in header.values if one.kind != saving.OPERATOR]
-    differs = [*manifest.changed_values(kept, live)]
+    by_source = {source: value for source, _, value in live}
+
+    def where(one: ValuePrint) -> tuple[str | None, int | None]:
+        return manifest.reading(one, header.functions, finder, by_source)
+
+    differs = [*manifest.changed_values(kept, live, where)]
     at_guards = [one for one in header.functions if one.at.startswith("guard:")]
-    differs += manifest.changed_functions(at_guards, finder, {source: value for source, _, value in live})
+    differs += manifest.changed_functions(at_guards, finder, by_source)
     if differs:
         raise Changed(tuple(differs[:_SHOWN]))
 

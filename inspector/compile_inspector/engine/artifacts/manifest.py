@@ -10,9 +10,10 @@ import inspect
 import os
 import sys
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import torch
 
 from compile_inspector.engine.artifacts import fingerprints
@@ -22,6 +23,7 @@ from compile_inspector.engine.artifacts.header import (
     ValuePrint,
     digest,
     first_difference,
+    shared_lines,
 )
 from compile_inspector.torch_seams.custom_operators import Called
 from compile_inspector.torch_seams.kept_guards import Unkeepable
@@ -259,6 +261,44 @@ def value_print(source: str, kind: str, value: Any) -> ValuePrint:
     return ValuePrint(source, kind, found, fingerprints.value_text(value))
 
 
+def read_by(
+    value: ValuePrint,
+    frames: Iterable[tuple[str, int]],
+    functions: Sequence[FunctionPrint],
+    forward: types.CodeType,
+) -> ValuePrint:
+    """A value with the function that read it: the innermost on the stack that was written down."""
+    spans = [(one.file, one.line, len((one.source or "").splitlines())) for one in functions]
+    own = fingerprints.source_of(forward) or ""
+    spans.append((forward.co_filename, forward.co_firstlineno, len(own.splitlines())))
+    for file, line in frames:
+        within = [
+            at for at, (name, first, count) in enumerate(spans) if name == file and 0 <= line - first < count
+        ]
+        if within:
+            at = max(within, key=lambda one: spans[one][1])
+            index = -1 if at == len(functions) else at
+            return msgspec.structs.replace(value, read_by=index, read_line=line - spans[at][1])
+    return value
+
+
+def reading(
+    value: ValuePrint, functions: Sequence[FunctionPrint], finder: Finder, values: Mapping[str, Any]
+) -> tuple[str | None, int | None]:
+    """File and line in the live program where a value is read; twice None where that is not known."""
+    if value.read_by is None:
+        return None, None
+    if value.read_by < 0:
+        chain, depth = finder.at("forward", "", values), 0
+    else:
+        one = functions[value.read_by]
+        chain, depth = finder.at(one.at, one.name, values), one.depth
+    if not chain:
+        return None, None
+    code = chain[min(depth, len(chain) - 1)].__code__
+    return code.co_filename, code.co_firstlineno + value.read_line
+
+
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor)
 
@@ -290,32 +330,35 @@ def _changed(one: FunctionPrint, live: types.FunctionType) -> Difference:
     if was is None and now is None:
         was, now = "another default or closure, in the same text", "the default or closure it has now"
         return Difference(f"function {one.name}", was, now, code.co_filename, code.co_firstlineno)
-    shared = next(
-        (
-            at
-            for at, (a, b) in enumerate(zip(before.splitlines(), after.splitlines(), strict=False))
-            if a != b
-        ),
-        min(len(before.splitlines()), len(after.splitlines())),
-    )
-    return Difference(f"function {one.name}", was, now, code.co_filename, code.co_firstlineno + shared)
+    line = code.co_firstlineno + shared_lines(before, after)
+    return Difference(f"function {one.name}", was, now, code.co_filename, line)
 
 
-def changed_values(kept: Iterable[ValuePrint], live: Iterable[tuple[str, str, Any]]) -> Iterator[Difference]:
-    """The guarded values that are no longer what they were."""
+def changed_values(
+    kept: Iterable[ValuePrint],
+    live: Iterable[tuple[str, str, Any]],
+    where: Callable[[ValuePrint], tuple[str | None, int | None]],
+) -> Iterator[Difference]:
+    """The guarded values that are no longer what they were.
+
+    Args:
+        kept: As they were.
+        live: Source, kind and value of each in the live program.
+        where: Gives the file and line at which one is read.
+    """
     found = {(source, kind): value for source, kind, value in live}
     for one in kept:
         value = found.get((one.source, one.kind), _MISSING)
         if value is _MISSING:
-            yield Difference(one.source, one.text, None)
+            yield Difference(one.source, one.text, None, *where(one))
             continue
         try:
             now = value_print(one.source, one.kind, value)
         except Unkeepable:
-            yield Difference(one.source, one.text, fingerprints.value_text(value))
+            yield Difference(one.source, one.text, fingerprints.value_text(value), *where(one))
             continue
         if now.hash != one.hash:
-            yield Difference(one.source, one.text, now.text)
+            yield Difference(one.source, one.text, now.text, *where(one))
 
 
 _MISSING = object()

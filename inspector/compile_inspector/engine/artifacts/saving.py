@@ -75,7 +75,13 @@ def made(
     guarded = [(plain(source, recipe.builtins), kind, value) for source, kind, value in recipe.values]
     live = {source: value for source, _, value in guarded}
     functions = manifest.functions(manifest.of_users(traced), program.finder(instance), live)
-    values = (*manifest.values(guarded), *_called(recipe))
+    forward = program.wrapper.original.__code__
+    read = {(plain(source, recipe.builtins), kind): at for (source, kind), at in recipe.read_at.items()}
+    values = tuple(
+        manifest.read_by(one, read.get((one.source, one.kind), ()), functions, forward)
+        for one in manifest.values(guarded)
+    )
+    values = (*values, *_called(recipe))
     kept = {name: graphs.code_of(graph) for name, graph in entry.graphs.items()}
     payload = Payload(
         recipe.state,
