@@ -291,6 +291,60 @@ def test_source_printout_and_kernel_follow_each_other(
     assert watch.nothing_else(), (watch.asked, watch.said)
 
 
+def test_the_generated_code_comes_when_the_session_has_come(page: Page, file: Path) -> None:
+    """A reader who opens the sources before the rest of the session was read need not pick anything to see the code."""
+    watch = Watch(page)
+    page.goto(file.as_uri())
+    seen = Explorer(page)
+    seen.open_panel("Sources")
+    pane = seen.root.get_by_role("region", name="Generated code")
+    expect(pane.get_by_role("option").first).to_be_attached()
+    expect(pane).not_to_contain_text("holds graphs only")
+    assert watch.nothing_else(), (watch.asked, watch.said)
+
+
+def test_what_is_picked_stays_in_sight_in_a_smaller_canvas(seen: Explorer) -> None:
+    """Panels that open beside and below it leave the node where it can be seen; so does a smaller window."""
+    seen.search("name:weights_2")
+    seen.root.get_by_role("searchbox").press("Enter")
+    seen.facts()
+    seen.open_panel("Sources")
+    seen.open_panel("Outline")
+    for size in ({"width": 1280, "height": 860}, {"width": 900, "height": 620}):
+        seen.page.set_viewport_size(size)
+        seen.facts()
+        box, canvas = seen.sure_place("weights_2"), seen.canvas.bounding_box()
+        assert canvas is not None
+        assert canvas["x"] <= box["x"] <= canvas["x"] + canvas["width"] - box["width"]
+        assert canvas["y"] <= box["y"] <= canvas["y"] + canvas["height"] - box["height"]
+
+
+def test_a_graph_held_against_itself_says_so(seen: Explorer) -> None:
+    """As Python may ask for: the choice names the graph, and there is no difference."""
+    seen.page.evaluate("window.explorers.last().state.compareWith(0)")
+    choice = seen.root.get_by_label("Compare with", exact=True)
+    expect(choice).to_have_value("0")
+    assert seen.facts()["compare"]["differences"] == 0
+    choice.select_option("")
+    assert seen.facts()["compare"] is None
+    assert choice.locator("option[value='0']").count() == 0
+
+
+def test_a_pick_that_another_stage_does_not_have_is_told_of(seen: Explorer) -> None:
+    """In the panel, and to readers who do not see the canvas."""
+    seen.page.evaluate(
+        """() => {
+            const { state } = window.explorers.last();
+            state.select([0]);
+            state.source.correspondence = async (left, right) => ({ left, right, pairs: new Uint32Array(0), told: null });
+        }"""
+    )
+    seen.choose("Stage", "7")
+    assert seen.shows(7)["selection"] == []
+    expect(seen.root.locator(".details")).to_contain_text("Nothing here corresponds to the 1 node of dynamo")
+    expect(seen.root.locator("[aria-live=polite]").last).to_contain_text("Nothing here corresponds")
+
+
 def test_it_goes_by_keyboard_alone(seen: Explorer) -> None:
     """Tab reaches the graph; arrows go along edges, Enter opens, the slash searches, Escape comes back, the question mark helps."""
     for _ in range(40):

@@ -29,7 +29,10 @@ export async function showGraph(model: Model, root: HTMLElement, signal: AbortSi
   const made = explorer(opened, first, source, context, { enlarge: true });
   fill(root, made.element);
   follow(model, made, signal);
-  setTimeout(() => void fetchSession(parts, signal, (target) => leave(target)).then((session) => (context.session = session)), SESSION_AFTER_MS);
+  setTimeout(() => void fetchSession(parts, signal, (target) => leave(target)).then((session) => {
+    context.session = session;
+    if (session) made.state.retell();
+  }), SESSION_AFTER_MS);
   const leave = (target: Target): void => {
     const { session } = context;
     if (!session) return;

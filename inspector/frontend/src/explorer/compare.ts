@@ -21,7 +21,8 @@ export function comparing(state: ExplorerState, signal: AbortSignal): { element:
   };
   const show = (): void => {
     const { compare, row, graph } = state;
-    const others = graph.stages.filter((stage) => stage.row !== row);
+    // Python may hold a graph against itself; that is no choice here otherwise.
+    const others = graph.stages.filter((stage) => stage.row !== row || compare?.row === row);
     fill(choice, h("option", { value: "" }, others.length === 0 ? "there is no other graph" : "nothing"), ...grouped(others, graph.compileId));
     choice.disabled = others.length === 0;
     choice.value = compare ? String(compare.row) : "";

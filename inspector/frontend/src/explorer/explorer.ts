@@ -196,7 +196,7 @@ export function described(state: ExplorerState): string {
   }
   const [node] = selection;
   if (state.selectedEdge) return `Edge: ${edgeWords(graph, state.selectedEdge)}`;
-  if (node === undefined) return "Nothing is picked";
+  if (node === undefined) return state.carried ?? "Nothing is picked";
   const { lead, word, tail } = nodeLabel(graph, node);
   const more = selection.length > 1 ? ` and ${whole(selection.length - 1)} more` : "";
   return `${graph.text("name", node) ?? ""}: ${lead}${word}${tail} ${detailOf(graph, node)}, ${count(graph.inputs(node).length, "input")}, ${count(graph.users(node).length, "user")}${more}`;

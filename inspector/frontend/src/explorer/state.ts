@@ -169,6 +169,11 @@ export class ExplorerState {
     this.emit("selection");
   }
 
+  /** Has what tells of the selection do so anew: more is known now. */
+  retell(): void {
+    this.emit("selection");
+  }
+
   setHover(hover: { node: number } | { group: string } | null): void {
     if (same(hover, this.hover)) return;
     this.hover = hover;
@@ -289,7 +294,7 @@ export class ExplorerState {
   async compareWith(row: number, mode: "side" | "over" = "over"): Promise<void> {
     const mine = (this.generation += 1);
     try {
-      const [graph, { pairs, differences }] = await Promise.all([this.source.graph(row), this.source.differences(row, this.row)]);
+      const [graph, { pairs, differences }] = await Promise.all([this.source.graph(row), row === this.row ? itself(this.graph) : this.source.differences(row, this.row)]);
       if (mine !== this.generation) return;
       this.compare = { row, graph, pairs, differences, mode };
       this.say(null);
@@ -377,6 +382,11 @@ export class ExplorerState {
   private emit(event: ExplorerEvent): void {
     for (const act of [...(this.listeners.get(event) ?? [])]) act();
   }
+}
+
+/** What a graph held against itself comes to. */
+function itself({ count: nodes }: GraphModel): { pairs: Uint32Array; differences: readonly Difference[] } {
+  return { pairs: Uint32Array.from({ length: 2 * nodes }, (_, at) => at >> 1), differences: [] };
 }
 
 function same(a: ExplorerState["hover"], b: ExplorerState["hover"]): boolean {
