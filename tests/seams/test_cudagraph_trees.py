@@ -288,14 +288,18 @@ def test_a_fault_in_the_observation_reaches_no_call(
 
 
 def test_a_skip_at_the_compile_is_told_of_its_compile() -> None:
-    """`mode="reduce-overhead"` on a CPU captures nothing, and says why; a plain compile asks for nothing."""
+    """`mode="reduce-overhead"` on a CPU captures nothing, says why and counts the calls; a plain compile asks for nothing."""
     torch._dynamo.reset()
     with ci.record() as recorder:
-        torch.compile(lambda x: (x * 2).sin(), mode="reduce-overhead")(torch.randn(8))
+        left_out = torch.compile(lambda x: (x * 2).sin(), mode="reduce-overhead")
+        for _ in range(3):
+            left_out(torch.randn(8))
         torch.compile(lambda x: (x * 3).cos())(torch.randn(8))
     session = recorder.session
+    left_out(torch.randn(8))
     (row,) = [row for row in session.captures if row.source == "cudagraph_trees"]
     assert (row.event, row.mode, row.compile_id) == ("skipped", "INFERENCE", session.compiles[0].id)
+    assert row.call_count == 3
     assert row.reason is not None
     assert "it runs on cpu" in row.reason
     assert session.losses == ()

@@ -1,7 +1,8 @@
 """torch's own CUDA graphs (`mode="reduce-overhead"`): what its trees record, record again and replay, and what they leave out, with the reasons.
 
 torch tells of these in its log only, and of some not at all: a graph whose partitions hold nothing that can be captured is dropped in silence
-(pytorch#176611). Replays and calls without a graph are counted here while a recorder is in place; nothing is written for a single call.
+(pytorch#176611). Replays and calls without a graph are counted here while a recorder is in place; nothing is written for a single call. Calls
+of what torch left out at its compile never reach the trees: they are counted where the compiled graph itself is called.
 Source: `torch._inductor.cudagraph_trees`, `torch._inductor.cudagraph_utils`, `torch._inductor.output_code.CompiledFxGraph.post_compile`.
 """
 
@@ -39,6 +40,7 @@ USES = (
     "torch._inductor.cudagraph_trees:CUDAGraphNode._record",
     "torch._inductor.cudagraph_utils:cudagraphs_log",
     "torch._inductor.output_code:CompiledFxGraph.post_compile",
+    "torch._inductor.output_code:CompiledFxGraph.__call__",
     "torch._inductor.config:triton.cudagraphs",
     "torch._guards:CompileContext.current_compile_id",
 )
@@ -150,6 +152,17 @@ class _Observed:
         self._functions: weakref.WeakKeyDictionary[Any, dict[Any, _Function]] = weakref.WeakKeyDictionary()
         self._graphs: weakref.WeakKeyDictionary[Any, dict[Any, dict[str, Any]]] = weakref.WeakKeyDictionary()
         self._skips: dict[tuple[str, str], dict[str, Any]] = {}
+        self._left_out: dict[int, tuple[weakref.ref[Any], dict[str, Any]]] = {}
+
+    def left_out(self, graph: Any, row: dict[str, Any]) -> None:
+        """Counts the calls of a compiled graph in a row, as long as it lives; it cannot be hashed."""
+        key = id(graph)
+        self._left_out[key] = (weakref.ref(graph, lambda _: self._left_out.pop(key, None)), row)
+
+    def row_left_out(self, graph: Any) -> dict[str, Any] | None:
+        """The row that counts a compiled graph's calls; None for one that was not left out."""
+        found = self._left_out.get(id(graph))
+        return None if found is None else found[1]
 
     def facts(self) -> list[tuple[str, dict[str, Any], Any]]:
         """Every row as it stands now."""
@@ -199,19 +212,20 @@ class _Observed:
         """Remembers the row of a recording."""
         self._graphs.setdefault(manager, {})[node.id] = row
 
-    def skipped(self, reason: str, compile_id: Any, mode: str | None, **common: Any) -> None:
-        """A compiled graph that torch will not capture; told once a reason and compile."""
+    def skipped(self, reason: str, compile_id: Any, mode: str | None, **common: Any) -> dict[str, Any]:
+        """The row of a compiled graph that torch will not capture; told once a reason and compile."""
         text, place = _taken_apart(reason)
         found = self._skips.get((str(compile_id), text))
         if found is not None:
             if mode is not None and found["mode"] == "unknown":
                 found["mode"] = mode
-            return
+            return found
         row = self.new(
             common, compile_id, mode=mode or "unknown", event="skipped", reason=text, location=place
         )
         self._skips[str(compile_id), text] = row
         self.tell(row, compile_id)
+        return row
 
 
 def _describe(manager: Any, function_id: Any, inputs: Any) -> _Function:
@@ -474,7 +488,23 @@ def _watch_log(module: Any, observed: _Observed) -> list[Undo]:
 
 
 def _watch_compiles(module: Any, observed: _Observed) -> list[Undo]:
-    return [patch(module.CompiledFxGraph, "post_compile", lambda original: _finishing(original, observed))]
+    graph = module.CompiledFxGraph
+    return [
+        patch(graph, "post_compile", lambda original: _finishing(original, observed)),
+        patch(graph, "__call__", lambda original: _calling(original, observed)),
+    ]
+
+
+def _calling(original: Any, observed: _Observed) -> Any:
+    """Counts the calls of what was left out."""
+
+    def __call__(self: Any, inputs: Any) -> Any:  # noqa: N807
+        row = observed.row_left_out(self)
+        if row is not None and observed.wanted:
+            row["call_count"] += 1
+        return original(self, inputs)
+
+    return __call__
 
 
 def _finishing(original: Any, observed: _Observed) -> Any:
@@ -521,7 +551,7 @@ def _left_out(observed: _Observed, graph: Any, graph_kwargs: Any, said: list[str
     kept: Any = getattr(graph, "fx_kwargs", None) or {}
     told = {**graph_kwargs, **{name: value for name, value in kept.items() if value is not None}}
     mode = "BACKWARD" if told.get("is_backward") else "INFERENCE" if told.get("is_inference") else "FORWARD"
-    observed.skipped(reason, _compile_id(), mode)
+    observed.left_out(graph, observed.skipped(reason, _compile_id(), mode))
 
 
 def _compile_id() -> Any:

@@ -10,13 +10,21 @@ from compile_inspector.views.words import count, duration
 
 
 def share_text(rows: Sequence[Capture]) -> str:
-    """``2 CUDA graphs; 12 of 15 calls (80 %) ran from one, which launched 492 kernels``."""
+    """``2 CUDA graphs; 12 of 15 calls of code that was asked to have some (80 %) ran from one, which launched 492 kernels``."""
     found = share(rows)
-    told = count(found.graphs, "CUDA graph")
-    if not found.calls:
-        return told
-    text = f"{told}; {found.replays:,} of {count(found.calls, 'call')} ({100 * found.replays / found.calls:.0f} %) ran from one"
-    return text if not found.kernels else f"{text}, which launched {count(found.kernels, 'kernel')}"
+    parts = [count(found.graphs, "CUDA graph")]
+    if found.calls:
+        asked = f"{found.replays:,} of {count(found.calls, 'call')} of code that was asked to have some"
+        text = f"{asked} ({100 * found.replays / found.calls:.0f} %) ran from one"
+        parts.append(f"{text}, which launched {count(found.kernels, 'kernel')}" if found.kernels else text)
+    if found.kernels is None:
+        parts.append("the kernels in some of the graphs were not counted")
+    if found.unseen:
+        left_out = count(found.unseen, "compiled graph")
+        parts.append(
+            f"no call was seen of {left_out} that torch leaves out, which says nothing of whether there was one"
+        )
+    return "; ".join(parts)
 
 
 def pays_text(row: Capture) -> str:

@@ -59,18 +59,46 @@ export function rowsOf(table: Table): Row[] {
   }));
 }
 
-/** Whether a row stands for calls of its own: a piece of the decorator's is called within a whole model's. */
-function counted(row: Row): boolean {
-  return row.piece === null || row.source === "torch";
+const batch = (row: Row): string => JSON.stringify([row.source, row.compile, row.mode, row.key]);
+
+/** The rows that stand for calls of their own: a piece of the decorator's does not where it is called within a whole model's. */
+function callsOf(rows: Row[]): Row[] {
+  const whole = new Set(rows.filter((row) => row.piece === null).map(batch));
+  return rows.filter((row) => row.piece === null || row.source === "torch" || !whole.has(batch(row)));
 }
 
-/** How many calls ran from a graph, of all, and the kernels that they launched; null of a graph whose kernels were not counted. */
-export function shares(rows: Row[]): { from: number; all: number; kernels: number | null } {
-  const own = rows.filter(counted);
+/** Whether there is a graph that calls can run from. */
+function hasGraph(row: Row): boolean {
+  return row.event === "captured" || row.event === "re-recorded";
+}
+
+/** How much ran from graphs. */
+export interface Share {
+  /** CUDA graphs: of a model in pieces, one a piece. */
+  graphs: number;
+  /** Calls that ran from one, of all that were counted. */
+  from: number;
+  all: number;
+  /** Kernels that they launched; null where those of some graph were not counted. */
+  kernels: number | null;
+  /** Compiled graphs that torch captures none of, and no call of which was seen. */
+  unseen: number;
+}
+
+/** What the rows tell together, as `analyze.capture_shares` does. */
+export function shares(rows: Row[]): Share {
+  const own = callsOf(rows);
+  const split = new Set(rows.filter((row) => row.piece !== null && row.source !== "torch").map(batch));
   const from = own.reduce((sum, row) => sum + row.replays, 0);
   const unknown = own.some((row) => row.replays > 0 && row.kernels === null);
   const kernels = own.reduce((sum, row) => sum + row.replays * (row.kernels ?? 0), 0);
-  return { from, all: from + own.reduce((sum, row) => sum + row.without, 0), kernels: unknown ? null : kernels };
+  return {
+    graphs: rows.filter((row) => hasGraph(row) && (row.piece !== null || !split.has(batch(row)))).length,
+    from,
+    all: from + own.reduce((sum, row) => sum + row.without, 0),
+    kernels: unknown ? null : kernels,
+    unseen: own.filter((row) => row.source === "torch" && row.event === "skipped" && row.without === 0).length,
+  };
 }
 
 /** The tab. */
@@ -92,12 +120,11 @@ function none(session: Session): string {
 }
 
 function summary(rows: Row[]): HTMLElement {
-  const { from, all, kernels } = shares(rows);
-  const graphs = rows.filter((row) => row.event === "captured" || row.event === "re-recorded");
-  const held = graphs.filter(counted).length;
-  const share = all === 0 ? "No call was made while this was recorded." : `${whole(from)} of ${count(all, "call")} (${Math.round((100 * from) / all)} %) ran from a graph`;
-  const launched = all === 0 ? "" : kernels === null ? "; the kernels in some of the graphs were not counted." : `, which launched ${count(kernels, "kernel")}.`;
-  return h("p", { class: "captures-share" }, h("strong", {}, count(held, "graph")), ". ", share, launched);
+  const { graphs, from, all, kernels, unseen } = shares(rows);
+  const said = all === 0 ? ["no call was counted while this was recorded"] : [`${whole(from)} of ${count(all, "call")} of code that was asked to have some (${Math.round((100 * from) / all)} %) ran from one${kernels ? `, which launched ${count(kernels, "kernel")}` : ""}`];
+  if (kernels === null) said.push("the kernels in some of the graphs were not counted");
+  if (unseen > 0) said.push(`no call was seen of ${count(unseen, "compiled graph")} that torch leaves out, which says nothing of whether there was one`);
+  return h("p", { class: "captures-share" }, h("strong", {}, count(graphs, "CUDA graph")), `; ${said.join("; ")}.`);
 }
 
 /** A bar for each time of each size that was measured, and after how many replays its capture has paid for itself; by module, each to its own scale. */
@@ -165,7 +192,12 @@ function pieces(session: Session, rows: Row[]): Child {
   const shown = [...graphs].filter(([key]) => key.includes(" fx ") || !split.has(key.split(" ")[0]));
   if (shown.length === 0) return null;
   const strips = shown.map(([key, held]) => strip(session, table, rows, key, held));
-  return h("section", { "aria-label": "Pieces" }, h("h3", {}, "What the graphs hold"), ...strips);
+  return h("section", { "aria-label": "Pieces" }, h("h3", {}, "What the graphs hold"), pieceKeys(), ...strips);
+}
+
+function pieceKeys(): HTMLElement {
+  const key = (state: string, title: string): HTMLElement => h("span", { class: "time-key" }, h("span", { class: `piece-key piece ${state}`, "aria-hidden": "true" }), title);
+  return h("p", { class: "dim time-keys" }, key("held", "in a graph (× in how many)"), key("could", "could be held, and was not captured"), key("outside", "outside any graph"));
 }
 
 function strip(session: Session, table: Table, rows: Row[], key: string, held: number[]): HTMLElement {
@@ -194,7 +226,7 @@ function strip(session: Session, table: Table, rows: Row[], key: string, held: n
 
 /** When what was captured: a lane a compile, a bar a capture as wide as it took. */
 function timeline(rows: Row[], reveal: (row: number) => void): Child {
-  const timed = rows.filter((row) => row.at !== null && row.capture !== null && counted(row));
+  const timed = rows.filter((row) => row.at !== null && row.capture !== null && (row.piece === null || row.source === "torch"));
   if (timed.length < 2) return null;
   const first = Math.min(...timed.map((row) => row.at ?? 0));
   const { bars } = layOut(timed.map((row) => ({ start_ns: (row.at ?? 0) - first, elapsed_ns: row.capture })));
@@ -204,7 +236,7 @@ function timeline(rows: Row[], reveal: (row: number) => void): Child {
     if (!row) return;
     const title = `${row.key === "" ? row.mode : `size ${row.key}, ${row.mode}`}: ${row.event} in ${duration(row.capture ?? 0)}`;
     const made = h("button", { type: "button", class: `bar ${row.event === "re-recorded" ? "again" : "first"}`, title, "aria-label": title, onclick: () => reveal(row.row) });
-    made.style.left = `${100 * bar.left}%`;
+    made.style.left = `min(${100 * bar.left}%, calc(100% - 6px))`;
     made.style.width = `${100 * bar.width}%`;
     const lane = row.compile === "" ? row.source : row.compile;
     lanes.set(lane, [...(lanes.get(lane) ?? []), made]);

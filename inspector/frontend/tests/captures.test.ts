@@ -27,7 +27,17 @@ const row = (changes: Partial<Row>): Row => ({
 
 test("a piece of the decorator's is part of its model's call, a function of torch's is a call", () => {
   const rows = [row({ replays: 6 }), row({ piece: 0, replays: 6 }), row({ source: "torch", piece: 1, replays: 2, kernels: 1 }), row({ event: "bypassed", without: 2 })];
-  assert.deepEqual(shares(rows), { from: 8, all: 10, kernels: 20 });
+  assert.deepEqual(shares(rows), { graphs: 2, from: 8, all: 10, kernels: 20, unseen: 0 });
+});
+
+test("pieces that no whole model's row stands for are calls themselves", () => {
+  const rows = [row({ mode: "PIECEWISE", piece: 0, replays: 3 }), row({ mode: "PIECEWISE", piece: 2, replays: 3 })];
+  assert.deepEqual(shares(rows), { graphs: 2, from: 6, all: 6, kernels: 18, unseen: 0 });
+});
+
+test("what torch leaves out and nobody saw called is told; what was seen called counts", () => {
+  const left = row({ source: "torch", event: "skipped", kernels: null });
+  assert.deepEqual(shares([row({ replays: 2 }), left, { ...left, compile: "1/0", without: 5 }]), { graphs: 1, from: 2, all: 7, kernels: 6, unseen: 1 });
 });
 
 test("kernels that were not counted are not said to be none", () => {
