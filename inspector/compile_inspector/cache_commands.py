@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from compile_inspector.engine.artifacts import secret, store
+from compile_inspector.engine.artifacts import misses, secret, store
+from compile_inspector.engine.artifacts.header import Difference
 from compile_inspector.engine.config import artifact_folder
 from compile_inspector.errors import InspectorError
 
@@ -27,7 +28,11 @@ def add(commands: Any) -> None:
     verbs = cache.add_subparsers(required=True, metavar="VERB")
     for name, run, text in (
         ("list", _list, "one line an artifact, the last used first"),
-        ("show", _show, "what one artifact was made of"),
+        (
+            "show",
+            _show,
+            "what one artifact was made of, and what lookups differed in that came to it in vain",
+        ),
         ("prune", _prune, "remove what was used longest ago, until the rest fits"),
         ("clear", _clear, "remove every artifact"),
     ):
@@ -105,7 +110,7 @@ def _show(chosen: argparse.Namespace) -> None:
         raise InspectorError(msg)
     (one,) = found
     if chosen.json:
-        told = {**_row(one), "header": one.header}
+        told = {**_row(one), "misses": misses.of(one.path), "header": one.header}
         _say(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
         return
     for line in _told(one):
@@ -132,6 +137,18 @@ def _told(one: store.Stored) -> Iterator[str]:
     yield f"Values that were guarded: {len(one.header.values)}"
     for value in plain[:200]:
         yield f"  {value.source} = {value.text}"
+    missed = misses.of(one.path)
+    yield ""
+    yield f"Lookups that it was the nearest for, and not the one: {len(missed) or 'none'}"
+    for miss in reversed(missed):
+        yield f"  {_ago(miss.at_s)} ago"
+        yield from (f"    {_difference(part)}" for part in miss.differs)
+
+
+def _difference(part: Difference) -> str:
+    was, now = ("nothing" if text is None else " ".join(text.split())[:100] for text in (part.was, part.now))
+    line = "" if part.line is None else f"  ({os.path.basename(part.file or '')}:{part.line})"
+    return f"{part.component} was {was}, and is {now}{line}"
 
 
 def _prune(chosen: argparse.Namespace) -> None:

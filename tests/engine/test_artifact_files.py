@@ -13,8 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from compile_inspector.engine.artifacts import envelope, secret, store
-from compile_inspector.engine.artifacts.header import Component, Header, component, differences, key_of
+from compile_inspector.engine.artifacts import envelope, misses, secret, store
+from compile_inspector.engine.artifacts.header import (
+    Component,
+    Difference,
+    Header,
+    component,
+    differences,
+    key_of,
+)
 
 SECRET = bytes(range(32))
 
@@ -231,6 +238,54 @@ def test_the_least_used_goes_first(tmp_path: Path) -> None:
             kept.used(paths[0])
     assert [path.exists() for path in paths] == [True, False, True]
     assert [one.uses for one in kept.stored() if one.path == paths[0]] == [1]
+
+
+def missed(kept: store.Store, path: Path, count: int, text: str = "1.5") -> None:
+    for index in range(count):
+        kept.missed(
+            path, misses.Miss(float(index), (Difference("L['self'].scale", text, str(index), "m.py", 3),))
+        )
+
+
+def test_the_latest_misses_are_kept(tmp_path: Path) -> None:
+    """However many there were and however long their texts, the file stays short, is the user's own, and tells the latest in order."""
+    kept, path = written(tmp_path)
+    missed(kept, path, 500, "x" * 5000)
+    file = misses.file_of(path)
+    assert file.stat().st_size < misses.LIMIT_BYTES + 2000
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    found = misses.of(path)
+    assert [one.at_s for one in found] == [float(at) for at in range(500 - misses.KEPT, 500)]
+    assert {len(one.differs[0].was or "") for one in found} == {500}
+
+
+def test_misses_go_with_their_artifact(tmp_path: Path) -> None:
+    """Removed and cleared with it; one that a racing process left behind is swept with the next prune."""
+    kept, path = written(tmp_path)
+    missed(kept, path, 1)
+    kept.clear()
+    assert not path.parent.exists()
+    kept, path = written(tmp_path)
+    path.unlink()
+    missed(kept, path, 1)
+    kept.prune()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_miss_that_cannot_be_written_or_read_is_no_failure(tmp_path: Path) -> None:
+    """Lines that are damaged are left out; a link is not followed, and what others can write is not read."""
+    kept, path = written(tmp_path)
+    missed(kept, path, 2)
+    file = misses.file_of(path)
+    file.write_bytes(b"\xff{not json\n" + file.read_bytes() + b'{"at_s": "now"}\n[1')
+    assert [one.at_s for one in misses.of(path)] == [0.0, 1.0]
+    file.chmod(0o666)
+    assert misses.of(path) == ()
+    file.unlink()
+    file.symlink_to(tmp_path / "elsewhere")
+    missed(kept, path, 1)
+    assert misses.of(path) == ()
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_damaged_artifacts_are_listed_with_their_problem(tmp_path: Path) -> None:

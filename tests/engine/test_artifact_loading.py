@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 import compile_inspector as ci
-from compile_inspector.engine.artifacts import store
+from compile_inspector.engine.artifacts import misses, store
 from compile_inspector.engine.decorator import programs
 from compile_inspector.errors import GuardViolation, NotKept, NotLoaded
 from compile_inspector.torch_seams import backends, kept_code, kept_guards, platform
@@ -558,3 +559,18 @@ def test_a_file_that_is_not_there_or_damaged(saved: Path, caplog: pytest.LogCapt
     assert "Compile cache file corrupted." in caplog.text
     with pytest.raises(NotLoaded, match=r"Compile cache file corrupted\."):
         decorated(force_aot_load=True)._try_load_aot_compiled_fn(saved)
+
+
+def test_a_miss_is_told_beside_the_artifact(home: Path) -> None:
+    """What a lookup differed in lies beside the nearest artifact, for other processes; a hit adds nothing."""
+    kept()
+    path = artifact(home)
+    module = applied()
+    module.scale = 8.0
+    assert right(module, torch.ones(5, 4))
+    loaded()
+    (miss,) = misses.of(path)
+    ((part,),) = (miss.differs,)
+    line = inspect.getsourcelines(Model.doubled.fget)[1] + 2  # type: ignore[attr-defined]
+    assert (part.component, part.was, part.now) == ("L['self'].scale", "1.5", "8.0")
+    assert (part.file, part.line) == (__file__, line)

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from compile_inspector import cli
-from compile_inspector.engine.artifacts.header import FunctionPrint, Header, ValuePrint, component, key_of
+from compile_inspector.engine.artifacts.header import (
+    Difference,
+    FunctionPrint,
+    Header,
+    ValuePrint,
+    component,
+    key_of,
+)
+from compile_inspector.engine.artifacts.misses import Miss
 from compile_inspector.engine.artifacts.store import Store
 
 
@@ -80,6 +88,30 @@ def test_show_tells_what_an_artifact_was_made_of(folder: Path, capsys: pytest.Ca
     assert json.loads(run(capsys, "show", name, "--json")[1])["header"]["program"] == "m.Model"
     status, _, err = run(capsys, "show", "nothing")
     assert (status, "0 artifacts have a name" in err) == (2, True)
+
+
+def test_show_tells_of_misses(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What lookups of other processes differed in, with both values and the line, the latest first; without what steers a terminal."""
+    (path, *_) = sorted(folder.glob("*/*.artifact"))
+    name = path.stem.rpartition("-")[2]
+    assert "not the one: none" in run(capsys, "show", name)[1]
+    kept = Store(folder)
+    for now in ("2.5", "\x1b[31m9"):
+        differs = (
+            Difference("L['self'].scale", "1.5", now, "/p/m.py", 12),
+            Difference("torch", "2.13", None),
+        )
+        kept.missed(path, Miss(1.0, differs))
+    status, out, _ = run(capsys, "show", name)
+    assert status == 0
+    told = [line.strip() for line in out.splitlines() if "scale was" in line]
+    assert told == [
+        "L['self'].scale was 1.5, and is ?[31m9  (m.py:12)",
+        "L['self'].scale was 1.5, and is 2.5  (m.py:12)",
+    ]
+    assert "torch was 2.13, and is nothing" in out
+    rows = json.loads(run(capsys, "show", name, "--json")[1])["misses"]
+    assert [row["differs"][0]["now"] for row in rows] == ["2.5", "\x1b[31m9"]
 
 
 def test_prune_and_clear(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

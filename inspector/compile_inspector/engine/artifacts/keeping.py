@@ -17,7 +17,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from compile_inspector.engine import narration
-from compile_inspector.engine.artifacts import envelope, key, loading, manifest, places, saving, secret, store
+from compile_inspector.engine.artifacts import (
+    envelope,
+    key,
+    loading,
+    manifest,
+    misses,
+    places,
+    saving,
+    secret,
+    store,
+)
 from compile_inspector.engine.artifacts.header import Component, Difference, Header, differences, key_of
 from compile_inspector.engine.config import CompilationMode, artifact_folder
 from compile_inspector.engine.counters import compilation_counter
@@ -136,6 +146,7 @@ class Keeping:
         folder = self._store()
         group = self._group(folder)
         nearest: tuple[Difference, ...] | None = None
+        beside: Path | None = None
         refused: list[str] = []
         for path in self._candidates(folder, group):
             try:
@@ -149,7 +160,9 @@ class Keeping:
             if isinstance(found, direct.Entry):
                 return found
             if nearest is None or len(found) < len(nearest):
-                nearest = found
+                nearest, beside = found, path
+        if nearest and beside is not None and beside.parent == group:
+            folder.missed(beside, misses.Miss(time.time(), nearest))
         return self._note("miss", differs=nearest or (), reason=_reason(nearest, refused), path=str(group))
 
     def _candidates(self, folder: store.Store, group: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 Layout: ``ROOT/<group>/<key>-<identity>.artifact``; a group is one program (class and prefix) of one rank. A file is written under another name and
 renamed, so that a reader sees all of it or nothing. Beside each artifact, ``.uses`` grows by a byte a load: its size is their number, its
-time that of the last.
+time that of the last; ``.misses`` holds the latest lookups that came to it in vain (misses.py). Both go with it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from compile_inspector.engine.artifacts import envelope, secret
+from compile_inspector.engine.artifacts import envelope, misses, secret
 from compile_inspector.engine.artifacts.header import Header, digest
 
 SUFFIX = ".artifact"
 USES = ".uses"
+_BESIDE = (USES, misses.SUFFIX)
 LIMIT_BYTES = 4 << 30
 """What all artifacts of a folder may take together where nothing else is said."""
 _STALE_S = 3600.0
@@ -177,6 +178,13 @@ class Store:
             finally:
                 os.close(handle)
 
+    def missed(self, path: Path, miss: misses.Miss) -> None:
+        """Writes down that a lookup came to an artifact in vain."""
+        with suppress(OSError):
+            shorter = misses.note(path, miss)
+            if shorter is not None:
+                write_whole(misses.file_of(path), shorter)
+
     def stored(self, group: Path | None = None) -> list[Stored]:
         """Every artifact, or those of a program, the last used first."""
         paths = (path for path in self._files() if group is None or path.parent == group)
@@ -215,6 +223,10 @@ class Store:
         return removed
 
     def _sweep(self) -> None:
+        for left in [one for suffix in _BESIDE for one in self.root.glob(f"*/*{suffix}")]:
+            if not left.with_suffix(SUFFIX).exists():
+                with suppress(OSError):
+                    left.unlink()
         with suppress(OSError):
             for left in self.root.glob("*/.*.tmp"):
                 with suppress(OSError):
@@ -228,8 +240,9 @@ class Store:
             with suppress(OSError):
                 path.unlink()
                 removed.append(path)
-            with suppress(OSError):
-                path.with_suffix(USES).unlink()
+            for suffix in _BESIDE:
+                with suppress(OSError):
+                    path.with_suffix(suffix).unlink()
             with suppress(OSError):
                 path.parent.rmdir()
         return removed
