@@ -146,3 +146,16 @@ test("opening one layer lays out that layer and what holds it, nothing else", ()
   sound(scene);
   assert.equal(new Set(keys).size, 5, "layers 3 and 7 are alike and share one layout");
 });
+
+test("a scene shares no memory with what it was made from, so that a worker can give it away", () => {
+  for (const spec of [llama(3), { nodes: [] }, chain(5)] as GraphSpec[]) {
+    const graph = model(spec);
+    const state = new ExplorerState(0, graph, { graph: fail, guards: fail, correspondence: fail, differences: fail });
+    const { tree } = state;
+    const items = tree.count + graph.count;
+    const input = { ...foldInput(tree), itemWidth: new Float32Array(items), itemHeight: new Float32Array(items), headerWidth: new Float32Array(tree.count), tagWidth: new Float32Array(graph.count) };
+    const made = run(new Layouts(input).compute(new Uint8Array(tree.count).fill(1), false));
+    const own = new Set(Object.values(input).flatMap((value) => (ArrayBuffer.isView(value) ? [value.buffer] : [])));
+    for (const [name, value] of Object.entries(made)) assert.ok(!ArrayBuffer.isView(value) || !own.has(value.buffer), name);
+  }
+});

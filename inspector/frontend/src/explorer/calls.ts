@@ -11,9 +11,9 @@ export interface CallInput {
   readonly calls: Uint32Array;
 }
 
-/** Pairs of drawn nodes, each once: who computes a value, and who reads it through a call. */
+/** Pairs of drawn nodes, each once, in an array of their own: who computes a value, and who reads it through a call. */
 export function throughCalls({ nodes, hidden, inOffsets, inNodes, calls }: CallInput, showHidden: boolean): Uint32Array {
-  if (calls.length === 0) return calls;
+  if (calls.length === 0) return new Uint32Array(0);
   const drawn = (node: number): boolean => showHidden || !hidden[node];
   const ends = new Set(calls);
   const users = new Map<number, number[]>();
