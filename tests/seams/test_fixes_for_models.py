@@ -136,3 +136,30 @@ def test_a_size_that_changed_twice_is_told_by_its_sizes() -> None:
             compiled(torch.ones(shape))
     told = [row.why for row in recorder.session.dims if row.compile_id == "0/2"]
     assert told == ["dynamic after a change: it was 4, then 3", "dynamic after a change: it was 4, then 6"]
+
+
+def test_a_size_that_becomes_one_needs_the_setting_too() -> None:
+    """Where a size goes to 1 together with something else, as when a model has read its prompt, the fix lifts torch's rule for 1."""
+    compiled = torch.compile(lambda x, first: x + 1 if first else x - 1, backend="eager")
+
+    def generate(fix: str = "") -> ci.Session:
+        torch._dynamo.reset()
+        with ci.record() as recorder:
+            prompt = torch.ones(2, 5)
+            exec(fix, {"torch": torch}, {"prompt": prompt})
+            compiled(prompt, True)
+            token = torch.ones(2, 1)
+            compiled(token, False)
+            compiled(torch.ones(2, 7), False)
+        return recorder.session
+
+    assert len(generate().compiles) == 3
+    (finding, *_) = (one for one in generate().findings if one.kind == "recompile")
+    assert "torch._dynamo.mark_dynamic(prompt, 1)" in finding.fix.code
+    experimental = torch.fx.experimental._config
+    before = experimental.backed_size_oblivious
+    try:
+        after = generate(finding.fix.code)
+    finally:
+        experimental.backed_size_oblivious = before
+    assert len(after.compiles) == 2

@@ -80,7 +80,7 @@ def tables() -> Tables:
 def test_a_dimension_is_told_from_the_input_to_the_line_that_pinned_it(name: str) -> None:
     """By any of its names: input, symbol, operations with their lines, the pin, the guards, the recompile."""
     chain = why(tables(), name)
-    assert (chain.subject, chain.compile_id, chain.verdict) == (X0, "0/0", "specialized: specialized to 5")
+    assert (chain.subject, chain.compile_id, chain.verdict) == (X0, "0/0", "specialized to 5")
     assert [step.kind for step in chain.steps] == [
         "input",
         "symbol",
@@ -146,9 +146,7 @@ def test_a_name_that_is_nowhere_is_an_error_with_near_ones() -> None:
 def test_a_chain_prints_its_steps() -> None:
     """Each step on a line, with its kind and its line of code."""
     text = str(why(tables(), "x.shape[0]"))
-    assert text.startswith(
-        f"{X0} in 0/0: specialized: specialized to 5\n  1. input: L['x'], dimension 0, was 5"
-    )
+    assert text.startswith(f"{X0} in 0/0: specialized to 5\n  1. input: L['x'], dimension 0, was 5")
     assert "[model.py:9: if h.size(0) == 5:]" in text
 
 

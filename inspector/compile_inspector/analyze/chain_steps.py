@@ -83,7 +83,7 @@ class Steps:
                 Step("decision", f"{pin.symbol} was pinned to {pin.value}: {cut(pin.reason)}", pin.location)
             ]
         dim = self._observed.dim(compile_id, source)
-        return [] if dim is None else [Step("decision", f"{dim.verdict}: {dim.why}", dim.location)]
+        return [] if dim is None else [Step("decision", _judged(dim), dim.location)]
 
     def operations(
         self, compile_id: str, symbol: str | None, source: str | None, until: Location | None = None
@@ -157,7 +157,7 @@ class Steps:
             return "no compile of the recording holds it; it is known from recompiles only"
         dim = self._observed.dim(compile_id, source)
         if dim is not None:
-            return f"{dim.verdict}: {dim.why}"
+            return _judged(dim)
         rows = self._dims_of(compile_id, source)
         if rows:
             return "; ".join(f"dimension {row.dim} {row.verdict}" for row in rows)
@@ -194,3 +194,8 @@ def _through(nodes: tuple[GraphNode, ...], symbol: str | None, source: str | Non
             reached.add(node.name)
             if node.op != "output":
                 yield node
+
+
+def _judged(dim: Dim) -> str:
+    """A dimension's verdict and its reason, which may begin with the same word."""
+    return dim.why if dim.why.startswith(dim.verdict) else f"{dim.verdict}: {dim.why}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from compile_inspector.analyze.findings.fixes import mark_fix
+from compile_inspector.analyze.findings.fixes import OBLIVIOUS, mark_fix
 from compile_inspector.analyze.findings.names import python_name, statement
 from compile_inspector.analyze.findings.observed import size_of
 from compile_inspector.analyze.findings.sites import Site
@@ -182,10 +182,14 @@ def _held(name: str, wrap: str, was: str) -> str:
 
 
 def _of_sizes(guards: Guards, _site: Site, first: Site) -> Fix:
+    constant = any(size in ("0", "1") for guard in guards for size in (guard.expected, guard.actual))
     return mark_fix(
         tuple(dict.fromkeys(guard.source for guard in guards)),
         first,
-        what="its size is a symbol; dynamic=False keeps every size that is not marked a number",
+        what="its size is a symbol"
+        + ("; 0 and 1 are constants without the setting" if constant else "")
+        + "; dynamic=False keeps every size that is not marked a number",
+        settings=(OBLIVIOUS,) if constant else (),
     )
 
 

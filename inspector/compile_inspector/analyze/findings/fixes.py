@@ -13,6 +13,8 @@ from compile_inspector.model.findings import Action, Fix, MarkDim, Marking, SetC
 
 DYNAMO = "torch._dynamo.config"
 SHAPES = "torch.fx.experimental._config"
+OBLIVIOUS = SetConfig(SHAPES, "backed_size_oblivious", "True")
+"""Compiles 0 and 1 as any other size."""
 ALL_DYNAMIC = SetConfig(DYNAMO, "assume_static_by_default", "False")
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from compile_inspector.analyze.findings.changes import Change
-from compile_inspector.analyze.findings.fixes import SHAPES, mark_fix
+from compile_inspector.analyze.findings.fixes import OBLIVIOUS, mark_fix
 from compile_inspector.analyze.findings.merging import Group, grouped, recompile_severity
 from compile_inspector.analyze.findings.names import often
 from compile_inspector.analyze.findings.observed import Observed, size_source
 from compile_inspector.analyze.findings.sites import Site
-from compile_inspector.model.findings import Finding, Fix, SetConfig
+from compile_inspector.model.findings import Finding, Fix
 from compile_inspector.model.symbols import Dim
-
-_OBLIVIOUS = SetConfig(SHAPES, "backed_size_oblivious", "True")
 
 
 def zero_one(observed: Observed, changes: Iterable[Change]) -> list[Finding]:
@@ -64,5 +62,5 @@ def _fix(sizes: tuple[str, ...], site: Site) -> Fix:
         sizes,
         site,
         what="one compile serves 0, 1 and every other size; or make the first call with a size of 2 or more, and pad 1 to 2",
-        settings=(_OBLIVIOUS,),
+        settings=(OBLIVIOUS,),
     )
