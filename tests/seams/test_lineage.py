@@ -126,6 +126,7 @@ def test_a_fused_attention_stands_for_what_it_took_the_place_of(name: str) -> No
     fused = [node for node in calls(post) if "scaled_dot_product" in node.target]
     assert len(fused) == 2
     for node in fused:
+        assert (node.module_path or "").endswith(".attention")
         assert {"matmul", "truediv", "softmax"} <= {one.target.rpartition(".")[2] for one in pairs[node.name]}
         for name_ in node.inputs:
             assert [one.target for one in pairs[name_]] == ["transpose"]

@@ -147,3 +147,26 @@ def test_what_lies_within_one_operation_is_a_part_of_it() -> None:
     )
     assert "cos" not in joint.made_of
     assert named(dynamo, joint)["cos"] == {"z"}
+
+
+def test_what_took_the_place_of_others_lies_where_they_lay() -> None:
+    """Nodes without a line or a source are of the module that what they read and what reads them have in common."""
+    paths = {"relu": "layers.0.attention", "w": "layers.0.attention.qkv", "z": "layers.0.attention.out"}
+    modules = {
+        "paths": [[path, f"m.{path.title()}"] for path in paths.values()],
+        "nodes": {name: [index, None] for index, name in enumerate(paths)},
+    }
+    found, lost = narrated.build(
+        graphs,
+        [
+            fact("modules", modules),
+            noted(DYNAMO, 1),
+            event("dynamo_output_graph", {}, DYNAMO),
+            noted(FUSED, 3, sources=[[1, "relu"], [1, "z"]], nodes={"relu": [0], "sin": [1]}),
+            event("aot_inference_graph", {}, FUSED),
+        ],
+    )
+    assert lost == ()
+    homes = {node.name: (node.module_path, node.module_class) for node in found[1].nodes if node.inputs}
+    assert homes["sin"][0] == "layers.0.attention.out"
+    assert homes["fused"] == homes["relu"] == ("layers.0.attention", "m.Layers.0.Attention")

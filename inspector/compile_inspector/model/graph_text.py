@@ -12,7 +12,13 @@ from functools import cached_property
 
 from compile_inspector.model.graph_reader import GraphReader
 from compile_inspector.model.graph_types import RawNode
-from compile_inspector.model.module_paths import Owner, guessed_owners, inherited_owners, owner_of_stored
+from compile_inspector.model.module_paths import (
+    Owner,
+    guessed_owners,
+    inherited_owners,
+    owner_of_stored,
+    surrounded_owners,
+)
 from compile_inspector.model.nodes import GraphNode, NodeOrigin
 
 
@@ -106,14 +112,17 @@ def parse_graph(
     reader = GraphReader(text, cells or {})
     reader.read()
     raw = reader.nodes
+    parsed = Parsed(raw, reader.problem(), kernels_of, partition_of or {})
     if origins:
         _own(raw, origins)
+    elif source is None:
+        _give(raw, guessed_owners(raw))
     else:
-        found = guessed_owners(raw) if source is None else _inherited(raw, source, backward=backward)
-        if source is not None and made_of:
+        found = _inherited(raw, source, backward=backward)
+        if made_of:
             found |= _noted(source, made_of)
-        _give(raw, found)
-    return Parsed(raw, reader.problem(), kernels_of, partition_of or {})
+        _give(raw, found | surrounded_owners(raw, found, parsed.sources, parsed.readers))
+    return parsed
 
 
 def _own(raw: Sequence[RawNode], origins: Mapping[str, NodeOrigin]) -> None:

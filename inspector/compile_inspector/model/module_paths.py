@@ -199,6 +199,44 @@ def inherited_owners(
     return owners
 
 
+def surrounded_owners(
+    nodes: Sequence[RawNode],
+    owners: Mapping[str, Owner],
+    sources: Sequence[Sequence[int]],
+    readers: Sequence[Sequence[int]],
+) -> dict[str, Owner]:
+    """Owners of nodes without one, that a pass put in the place of others: what the nodes that it reads and those that read it lie in.
+
+    Args:
+        nodes: A later stage.
+        owners: By node name, where they are known.
+        sources: For each node: where those are that it reads.
+        readers: For each node: where those are that read it.
+    """
+    found: dict[str, Owner] = {}
+    calls = [index for index, node in enumerate(nodes) if node.op not in _QUIET]
+    if all(nodes[index].name in owners for index in calls):
+        return found
+    classes = {path: kind for path, kind, _ in owners.values() if kind is not None}
+    for turn in (calls, calls[::-1]):
+        for index in turn:
+            name = nodes[index].name
+            if name in owners or name in found:
+                continue
+            shared: Path | None = None
+            for other in (*sources[index], *readers[index]):
+                near = nodes[other]
+                owner = owners.get(near.name) or found.get(near.name)
+                if owner is None or owner[0] is None or near.op in _QUIET:
+                    continue
+                path = tuple(owner[0].split(".")) if owner[0] else ()
+                shared = path if shared is None else _common(shared, path) or ()
+            if shared:
+                joined = ".".join(shared)
+                found[name] = (joined, classes.get(joined), None)
+    return found
+
+
 def _nearest(indices: list[int] | None, cursor: int, *, last: bool) -> int | None:
     if not indices:
         return None

@@ -25,7 +25,7 @@ export function details(state: ExplorerState, context: Context): HTMLElement {
           : node !== undefined
             ? nodeDetails(state, context, node)
             : graphDetails(state);
-    fill(element, state.carried !== null && h("p", { class: "note" }, state.carried), ...content);
+    fill(element, state.carried !== null && h("p", { class: "carried" }, state.carried), ...content);
     element.scrollTop = 0;
   };
   for (const event of ["graph", "selection", "compare"] as const) state.on(event, show, context.signal);
