@@ -83,6 +83,7 @@ import tempfile
 import types
 import torch
 import compile_inspector as ci
+from compile_inspector.torch_seams import kept_code
 
 torch.set_num_threads(1)
 
@@ -93,11 +94,12 @@ class Warm(torch.nn.Module):
 
 with tempfile.TemporaryDirectory() as folder, torch.no_grad():
     config = ci.CompilationConfig("DYNAMO_TRACE_ONCE", backend="aot_eager", use_aot_compile=True, cache_dir=folder)
-    for _ in range(2):
+    for _ in range(2 if kept_code.keeps("aot_eager") else 0):
         with ci.record() as recorder, ci.set_current_vllm_config(ci.InspectorConfig(config)):
             Warm()(torch.ones(3))
         recorder.session.caches
 torch._dynamo.reset()
+kept_code.prepare(sys.argv[1])
 
 for line in sys.stdin:
     asked = json.loads(line)
@@ -193,11 +195,15 @@ class Processes:
     """Runs each program in a process of its own that has imported what all of them import, and compiled nothing of theirs.
 
     They are forked from one that has kept and loaded a program of no interest here, elsewhere.
+
+    Args:
+        folder: For what that one writes.
+        backend: Whose code is to be there.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, backend: str = "aot_eager") -> None:
         self._server = subprocess.Popen(
-            [sys.executable, "-c", SERVER],
+            [sys.executable, "-c", SERVER, backend],
             env=environment(folder, OMP_NUM_THREADS="1"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from compile_inspector.torch_seams import kept_libraries
-from engine.artifact_programs import PROGRAM, Ran, run
+from engine.artifact_programs import PROGRAM, Processes, Ran
 
 pytestmark = pytest.mark.skipif(
     not kept_libraries.probe().available, reason="this torch does not let its libraries be taken along"
@@ -18,12 +21,23 @@ CALL = 'main(lambda config: Model(vllm_config=config), torch.ones(3, 4) / 3, tor
 POISON = "raise SystemError('this ran')\n"
 
 
-def once(folder: Path, program: str = ONE) -> Ran:
-    return run(folder, program, CALL, TORCHINDUCTOR_CACHE_DIR=str(folder / "inductor"))
+Once = Callable[..., Ran]
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Once]:
+    """Runs a program in a process of its own, with Inductor's folder below a folder."""
+    processes = Processes(tmp_path_factory.mktemp("processes"), "inductor")
+
+    def run(folder: Path, program: str = ONE) -> Ran:
+        return processes.run(folder, program, CALL, TORCHINDUCTOR_CACHE_DIR=str(folder / "inductor"))
+
+    yield run
+    processes.end()
+
+
+@pytest.fixture(scope="module")
+def kept(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a program that one process has compiled with Inductor."""
     folder = tmp_path_factory.mktemp("kept")
     assert once(folder).aot == (1, 1, 0)
@@ -52,7 +66,7 @@ def libraries(folder: Path) -> list[Path]:
     return sorted(folder.glob("inductor/**/*.so"))
 
 
-def test_swapped_libraries_and_code_are_not_run(copy: Path) -> None:
+def test_swapped_libraries_and_code_are_not_run(once: Once, copy: Path) -> None:
     """Each library exchanged for another kernel's or for nonsense, each Python file for one that runs code: the program loads, and is right."""
     found = libraries(copy)
     assert found != []
@@ -65,7 +79,7 @@ def test_swapped_libraries_and_code_are_not_run(copy: Path) -> None:
     assert near(loaded)
 
 
-def test_inductors_folder_is_not_needed(copy: Path) -> None:
+def test_inductors_folder_is_not_needed(once: Once, copy: Path) -> None:
     """Inductor's folder is gone, as after a restart of the machine: the program loads, and nothing is compiled."""
     shutil.rmtree(copy / "inductor")
     loaded = once(copy)
@@ -74,7 +88,7 @@ def test_inductors_folder_is_not_needed(copy: Path) -> None:
     assert libraries(copy) == []
 
 
-def test_code_that_was_not_kept_is_refused(copy: Path) -> None:
+def test_code_that_was_not_kept_is_refused(once: Once, copy: Path) -> None:
     """A program whose library lies in Inductor's folder only is refused with a reason, and compiled anew."""
     lacking = f"""
 from compile_inspector.torch_seams import kept_libraries
@@ -87,3 +101,18 @@ kept_libraries.Noted.read = lambda self: {{}}
     assert again.aot == (1, 1, 0)
     assert near(again)
     assert "was not kept with the program" in again.lookups[0]["reason"]
+
+
+def test_a_kernel_that_is_python_is_run_as_its_program_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Torch writes such a kernel to a file of a known name, if it is not there: another text that lies there is not run, and is warned of."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    cache: Any = pytest.importorskip("torch._inductor.codecache")
+    _, path = cache.write("found = 'own'", "py")
+    Path(path).write_text(POISON)
+    with kept_libraries.serving({}), caplog.at_level(logging.WARNING):
+        module = cache.PyCodeCache.load("found = 'own'")
+    cache.PyCodeCache.cache_clear()
+    assert (module.found, module.__file__) == ("own", path)
+    assert f"{path} is not what was compiled for this program" in caplog.text

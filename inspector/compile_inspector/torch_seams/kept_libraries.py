@@ -31,6 +31,7 @@ USES = (
     f"{_CACHE}:CppCodeCache._load_library.__func__",
     f"{_CACHE}:_worker_compile_cpp",
     f"{_CACHE}:_reload_python_module",
+    f"{_CACHE}:write",
     f"{_OUTPUT}:CompiledFxGraph.write_to_disk",
 )
 _log = logging.getLogger(__name__)
@@ -139,6 +140,7 @@ def serving(libraries: Mapping[str, bytes]) -> Generator[None]:
             _of_class(code.CppCodeCache, "_load_library", library),
             patch(code, "_worker_compile_cpp", compiling),
             patch(code, "_reload_python_module", source),
+            patch(code, "write", functools.partial(_noting_written, sources, thread)),
         ]
 
     def of_output(output: Any) -> list[Undo]:
@@ -201,6 +203,20 @@ def _noting_source(sources: dict[str, str], thread: int, original: Callable[...,
         return path
 
     return write_to_disk
+
+
+def _noting_written(sources: dict[str, str], thread: int, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Kernels that are Python are text within the code of their program; torch writes each to a file that is not there yet, and runs the file."""
+
+    @functools.wraps(original)
+    def write(content: Any, extension: str, *args: Any, **kwargs: Any) -> tuple[str, str]:
+        basename, path = original(content, extension, *args, **kwargs)
+        if threading.get_ident() == thread and extension == "py" and isinstance(content, str):
+            sources[path] = content
+            _compare(path, content.encode())
+        return basename, path
+
+    return write
 
 
 def _serving_source(sources: dict[str, str], thread: int, original: Callable[..., Any]) -> Callable[..., Any]:
