@@ -551,7 +551,9 @@ def _left_out(observed: _Observed, graph: Any, graph_kwargs: Any, said: list[str
     kept: Any = getattr(graph, "fx_kwargs", None) or {}
     told = {**graph_kwargs, **{name: value for name, value in kept.items() if value is not None}}
     mode = "BACKWARD" if told.get("is_backward") else "INFERENCE" if told.get("is_inference") else "FORWARD"
-    observed.left_out(graph, observed.skipped(reason, _compile_id(), mode))
+    row = observed.skipped(reason, _compile_id(), mode)
+    if not bool(graph_kwargs.get("cudagraphs")):
+        observed.left_out(graph, row)
 
 
 def _compile_id() -> Any:
