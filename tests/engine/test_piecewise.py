@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+import torch.fx._lazy_graph_module
 
 import attention_models as models
 import compile_inspector as ci
 from compile_inspector.engine.piecewise import make_backend
 from compile_inspector.engine.static_graph import FakeStaticGraph, StaleAddress, static_graphs
 from compile_inspector.errors import InvalidConfig
+from compile_inspector.torch_seams import backends
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 
@@ -293,3 +295,14 @@ def test_splits_are_told() -> None:
     assert fact["pieces"][1]["nodes"] == ["attention"]
     assert fact["pieces"][1]["reason"] == "silly::attention is a splitting op"
     assert fact["by"] == "fx"
+
+
+def test_a_lazy_graph_runs_its_own_code() -> None:
+    """Its code is written once; calls do not go through the look whether it was."""
+    traced = torch.fx.symbolic_trace(torch.nn.ReLU())
+    lazy = torch.fx._lazy_graph_module._LazyGraphModule.from_graphmodule(traced)
+    run = backends.forward_of(lazy)
+    assert "_lazy_forward" not in run.__code__.co_name
+    x = torch.tensor([-1.0, 2.0])
+    assert torch.equal(run(x), torch.relu(x))
+    assert torch.equal(backends.forward_of(traced)(x), torch.relu(x))

@@ -142,7 +142,7 @@ class PieceCompiler:
         """What runs one graph. The graph is taken possession of, but for the backend "eager"."""
         if self.name == "eager":
             compilation_counter.add("num_eager_compiles")
-            return module.forward
+            return backends.forward_of(module)
         if self.name == "inductor":
             run = backends.inductor(module, values, self.settings)
             compilation_counter.add("num_inductor_compiles")
@@ -297,7 +297,7 @@ class PiecewiseGraph:
         """The pieces as they are."""
         entry = self._plain
         if entry is None:
-            runs = {piece.name: Compiled(piece.module.forward) for piece in self._split.pieces}
+            runs = {piece.name: Compiled(backends.forward_of(piece.module)) for piece in self._split.pieces}
             entry = self._plain = Entry(None, self._stitched(runs))
             entry.rows = [
                 _row(piece, None, "eager", "uncompiled")
@@ -313,7 +313,7 @@ class PiecewiseGraph:
         capturable = [piece for piece in self._split.pieces if piece.kind == "compiled"]
         for piece in self._split.pieces:
             if piece.kind == "splitting":
-                runs[piece.name] = Compiled(piece.module.forward)
+                runs[piece.name] = Compiled(backends.forward_of(piece.module))
                 continue
             compiled, row = self._compile_piece(piece, one)
             entry.rows.append(row)

@@ -254,6 +254,14 @@ def memory_of(tensor: Any) -> int:
     return tensor.untyped_storage()._cdata
 
 
+def forward_of(module: Any) -> Callable[..., Any]:
+    """What runs a graph: its code, written now. The `forward` of torch's lazy graph modules looks at each call whether that was done."""
+    write = getattr(module, "real_recompile", None)
+    if write is not None:
+        write()
+    return module.forward
+
+
 def copy_of(module: Any) -> Any:
     """A graph module that may be taken possession of; parameters and constants are shared."""
     from torch import fx
