@@ -349,3 +349,18 @@ def test_results_are_compared(one, other, said) -> None:
     found = difference(one, other)
     assert (found is None) == (said is None)
     assert said is None or re.search(said, found)
+
+
+def test_a_size_that_another_input_pins_changes_with_it() -> None:
+    """Where torch pins a size because a mask has it as a number, both are varied together, and are found to be dynamic."""
+
+    def masked(x, mask):
+        return (x.masked_fill(mask, 0.0) * 2).sum(1)
+
+    x, mask = torch.ones(4, 6), torch.zeros(1, 6, dtype=torch.bool)
+    result = ci.sweep(masked, (x, mask), kinds=("backed",), backend="eager")
+    told = {(row.source, row.dim): (row.status, row.together) for row in result.dims}
+    assert told["L['x']", 0] == ("dynamic", ())
+    assert told["L['x']", 1] == ("dynamic", ("mask[1]",))
+    assert told["L['mask']", 1] == ("dynamic", ("x[1]",))
+    assert len(result.cells) == result.total

@@ -26,45 +26,91 @@ def try_dimensions(
 ) -> SweepResult:
     """Tries every dimension of every input tensor at its own size and at two others.
 
-    Where eager does not take another size of one dimension alone, those of equal size are changed with it: first one by one, then all.
+    Where eager does not take another size of one dimension alone, or torch pins it, those of equal size are changed with it: first one by
+    one, then all.
 
     Raises:
         LabError: A kind does not exist, or no tensor comes in.
     """
     check_kinds(kinds)
-    bench = Bench(function, example, backend, recorder)
-    places = [(source, dim) for source, tensor in bench.call.tensors.items() for dim in range(tensor.dim())]
-    cells: list[Cell] = []
-    verdicts: list[DimVerdict] = []
+    trial = _Trial(Bench(function, example, backend, recorder), kinds, progress)
     notes: list[str] = []
-    total = 3 * len(kinds) * len(places)
     try:
-        seen: dict[Group, Group] = {}
-        for place in places:
-            if any(place in group for group in seen):
-                continue
-            group, refused = _group(bench, place, places)
-            if group is None:
-                total -= 3 * len(kinds)
-                verdicts += (_fixed(bench, place, kind, refused) for kind in kinds)
-                continue
-            seen[group] = group
-            total -= 3 * len(kinds) * (len(group) - 1)
-            for kind in kinds:
-                found = []
-                for cell in lane(bench, kind, _combinations(bench, group), repeats=0):
-                    found.append(cell)
-                    cells.append(cell)
-                    if progress is not None:
-                        progress(len(cells), total, cell)
-                verdicts += _verdicts(group, kind, found)
+        trial.run()
     except KeyboardInterrupt:
-        notes.append(f"interrupted after {len(cells)} of {total} cells")
-    order = {place: index for index, place in enumerate(places)}
-    verdicts.sort(key=lambda one: (order[one.source, one.dim], kinds.index(one.kind)))
+        notes.append(f"interrupted after {len(trial.cells)} of {trial.total} cells")
+    order = {place: index for index, place in enumerate(trial.places)}
+    verdicts = sorted(trial.verdicts, key=lambda one: (order[one.source, one.dim], kinds.index(one.kind)))
     return SweepResult(
-        function_name(bench.function), str(backend), tuple(cells), tuple(verdicts), total, tuple(notes)
+        function_name(trial.bench.function),
+        str(backend),
+        tuple(trial.cells),
+        tuple(verdicts),
+        trial.total,
+        tuple(notes),
     )
+
+
+class _Trial:
+    """Every dimension of one call, tried one after the other."""
+
+    def __init__(self, bench: Bench, kinds: Sequence[Kind], progress: Progress | None) -> None:
+        self.bench = bench
+        self.kinds = kinds
+        self.progress = progress
+        self.places = [
+            (source, dim) for source, tensor in bench.call.tensors.items() for dim in range(tensor.dim())
+        ]
+        self.cells: list[Cell] = []
+        self.verdicts: list[DimVerdict] = []
+        self.total = 3 * len(kinds) * len(self.places)
+
+    def run(self) -> None:
+        bench, per_place = self.bench, 3 * len(self.kinds)
+        told: set[Place] = set()
+        for place in self.places:
+            if place in told:
+                continue
+            group, refused = _group(bench, place, self.places)
+            if group is None:
+                self.total -= per_place
+                self.verdicts += (_fixed(bench, place, kind, refused) for kind in self.kinds)
+                continue
+            group, first = self._enough(place, group)
+            for kind in self.kinds:
+                found = first if kind == self.kinds[0] else self._lane(kind, group)
+                self.verdicts += [
+                    one for one in _verdicts(group, kind, found) if (one.source, one.dim) not in told
+                ]
+            others = [one for one in group if one != place and one not in told]
+            self.total -= per_place * len(others)
+            told.update(group)
+
+    def _enough(self, place: Place, group: Group) -> tuple[Group, list[Cell]]:
+        """The dimensions that have to change together for torch, too, and the cells of the first kind.
+
+        Where torch pins a size that eager does not, another input may hold the same size as a number (a mask); then both are dynamic.
+        """
+        kind = self.kinds[0]
+        found = self._lane(kind, group)
+        if _verdict(kind, found)[0] != "pinned":
+            return group, found
+        for wider in _candidates(place, _alike(self.bench, place, self.places)):
+            if set(group) < set(wider) and _refusal(self.bench, wider) is None:
+                self.total += 3
+                cells = self._lane(kind, wider)
+                if _verdict(kind, cells)[0] in ("dynamic", "recompiles"):
+                    return wider, cells
+        return group, found
+
+    def _lane(self, kind: Kind, group: Group) -> list[Cell]:
+        found: list[Cell] = []
+        for cell in lane(self.bench, kind, _combinations(self.bench, group), repeats=0):
+            found.append(cell)
+            self.cells.append(cell)
+            if self.progress is not None:
+                self.progress(len(self.cells), self.total, cell)
+        return found
 
 
 def _sizes(bench: Bench, place: Place) -> tuple[int, int, int]:
@@ -79,16 +125,20 @@ def _combinations(bench: Bench, group: Group) -> list[tuple[Size, ...]]:
 
 def _group(bench: Bench, place: Place, places: Sequence[Place]) -> tuple[Group | None, str]:
     """The dimensions that have to change for this one to change; None, and what eager says, where nothing helps."""
-    size = bench.call.tensors[place[0]].size(place[1])
-    alike = [
-        other for other in places if other != place and bench.call.tensors[other[0]].size(other[1]) == size
-    ]
     refused: str | None = ""
-    for group in _candidates(place, alike):
+    for group in _candidates(place, _alike(bench, place, places)):
         refused = _refusal(bench, group)
         if refused is None:
             return group, ""
     return None, refused or ""
+
+
+def _alike(bench: Bench, place: Place, places: Sequence[Place]) -> list[Place]:
+    """The other dimensions of the same size."""
+    size = bench.call.tensors[place[0]].size(place[1])
+    return [
+        other for other in places if other != place and bench.call.tensors[other[0]].size(other[1]) == size
+    ]
 
 
 def _candidates(place: Place, alike: Sequence[Place]) -> Iterator[Group]:

@@ -62,7 +62,7 @@ class DimVerdict(msgspec.Struct, frozen=True):
 
     Attributes:
         sizes: The sizes that were tried.
-        together: The dimensions that have to change with it, as eager itself demands.
+        together: The dimensions that have to change with it: eager itself demands it, or torch pins each where the other is a number.
         status: ``dynamic``: one compile served every size; ``recompiles``: it took several; ``pinned``: torch insists on one size;
             ``wrong``: the result differs from eager's; ``fixed``: eager itself takes no other size.
         why: In one sentence.

@@ -13,7 +13,7 @@ from compile_inspector.recording.fold import FACT, CompileTrace, Trace
 
 _LIBRARY = re.compile(r"/(?:site|dist)-packages/|/lib/python3\.\d+/|^<frozen |^<__array_function__")
 _OWN = re.compile(
-    r"/compile_inspector/(?:api\.py$|(?:engine|lab|notebook|recording|torch_seams)/)|^<the engine's wrapper of "
+    r"/compile_inspector/(?:(?:api|trials)\.py$|(?:engine|lab|notebook|recording|torch_seams)/)|^<the engine's wrapper of "
 )
 _UNKNOWN = "<file "
 _ANCHOR = "/torch/_dynamo/convert_frame.py"
