@@ -97,6 +97,20 @@ def test_50000_nodes_in_layers(page: Page, tmp_path: Path) -> None:
     assert watch.nothing_else()
 
 
+def test_a_large_graph_is_laid_out_in_its_worker_again_and_again(page: Page, tmp_path: Path) -> None:
+    """Opened, folded and opened, with constants and without, it is laid out each time."""
+    seen, watch = opened(page, layered(200), tmp_path)
+    folded = seen.facts()["boxes"]
+    everything = seen.press("e")["boxes"]
+    assert everything > 800
+    assert seen.press("c")["boxes"] == folded
+    assert seen.press("e")["boxes"] == everything
+    assert seen.press("h")["boxes"] > everything
+    assert seen.press("h")["boxes"] == everything
+    assert seen.root.locator(".stage-note.problem").count() == 0
+    assert watch.nothing_else()
+
+
 def test_a_damaged_graph_with_a_cycle(page: Page, tmp_path: Path) -> None:
     """Nodes that read each other, as no compiler makes them, are all drawn."""
     lines = ["a = torch.sin(c)", "b = torch.cos(a)", "c = torch.add(b, x)", "d = d + d"]

@@ -83,9 +83,15 @@ export class Layouts {
     return yield* this.place(folded, seen);
   }
 
-  /** What is visible in its places. `seen` is told of each container that was laid out; layouts of `trial`, by key, go before those that
-   * are in place. */
-  *place(folded: Folded, seen?: (container: LaidContainer) => void, trial?: ReadonlyMap<string, Layered>): Generator<void, Scene> {
+  /** What is visible in its places. */
+  *place(folded: Folded, seen?: (container: LaidContainer) => void): Generator<void, Scene> {
+    const { nets, sizes, inside } = yield* this.lay(folded, seen);
+    yield;
+    return assembled(folded, nets, sizes, inside);
+  }
+
+  /** Lays out each open container, from the inside out. `seen` is told of each; layouts of `trial`, by key, go before those in place. */
+  *lay(folded: Folded, seen?: (container: LaidContainer) => void, trial?: ReadonlyMap<string, Layered>): Generator<void, { nets: (ContainerNets | undefined)[]; sizes: Sizes; inside: (Inside | undefined)[] }> {
     const nets = netsOf(folded);
     const order = tagOrder(folded);
     yield;
@@ -101,7 +107,7 @@ export class Layouts {
         layout = yield* layered(local.input);
         this.keep(key, layout);
         yield;
-      }
+      } else if (box % 16 === 0) yield;
       const header = box === 0 ? 0 : HEADER;
       const pad = box === 0 ? 0 : PAD;
       const least = box === 0 ? 0 : (this.input.headerWidth[folded.ref[box] as number] as number);
@@ -109,8 +115,7 @@ export class Layouts {
       sizes.height[box] = layout.height + header + (box === 0 ? 0 : FOOT);
       inside[box] = { ...local, layout, left: ((sizes.width[box] as number) - layout.width) / 2, header };
     }
-    yield;
-    return assembled(folded, nets, sizes, inside);
+    return { nets, sizes, inside };
   }
 
   private keep(key: string, layout: Layered): void {

@@ -69,7 +69,7 @@ export class Layouter {
     const folded = fold(this.sizes.input, open, showHidden);
     this.sizes.visible(folded);
     drive(
-      this.layouts.place(folded, (container) => found.push(container), trial),
+      this.layouts.lay(folded, (container) => found.push(container), trial),
       SLICE_MS,
       () => stale() || this.signal.aborted,
       () => done(found),
