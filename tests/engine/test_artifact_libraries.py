@@ -29,8 +29,8 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Once]:
     """Runs a program in a process of its own, with Inductor's folder below a folder."""
     processes = Processes(tmp_path_factory.mktemp("processes"), "inductor")
 
-    def run(folder: Path, program: str = ONE) -> Ran:
-        return processes.run(folder, program, CALL, TORCHINDUCTOR_CACHE_DIR=str(folder / "inductor"))
+    def run(folder: Path, program: str = ONE, call: str = CALL) -> Ran:
+        return processes.run(folder, program, call, TORCHINDUCTOR_CACHE_DIR=str(folder / "inductor"))
 
     yield run
     processes.end()
@@ -116,3 +116,32 @@ def test_a_kernel_that_is_python_is_run_as_its_program_has_it(
     cache.PyCodeCache.cache_clear()
     assert (module.found, module.__file__) == ("own", path)
     assert f"{path} is not what was compiled for this program" in caplog.text
+
+
+def test_what_inductor_had_in_its_own_cache_is_kept_too(once: Once, copy: Path) -> None:
+    """A program that Inductor found compiled already, kept then: it loads where Inductor's folder is gone."""
+    shutil.rmtree(copy / "cache")
+    assert once(copy).aot == (1, 1, 0)
+    shutil.rmtree(copy / "inductor")
+    loaded = once(copy)
+    assert loaded.aot == (0, 0, 1)
+    assert near(loaded)
+
+
+def test_two_programs_that_share_a_kernel_are_both_kept(once: Once, copy: Path) -> None:
+    """One is loaded, another with the same kernels is compiled in the same process; both load in the next, without Inductor's folder."""
+    call = f"""
+import os
+{CALL}
+os.environ["COMPILE_INSPECTOR_CACHE_ROOT"] = {str(copy / "other")!r}
+torch._dynamo.reset()
+{CALL}
+"""
+    first = once(copy, ONE, call)
+    assert first.aot == (0, 0, 1)
+    shutil.rmtree(copy / "inductor")
+    shutil.rmtree(copy / "cache")
+    (copy / "other").rename(copy / "cache")
+    loaded = once(copy)
+    assert loaded.aot == (0, 0, 1)
+    assert near(loaded)
