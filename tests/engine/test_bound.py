@@ -20,7 +20,7 @@ def bound(leaves: list[Any], copied: tuple[int, ...] = ()) -> Any:
         if isinstance(one, torch.Tensor) and index not in copied
     ]
     values = [(index, one) for index, one in enumerate(leaves) if not isinstance(one, torch.Tensor)]
-    return sameness(len(leaves), tensors, values, [(index, leaves[index], False) for index in copied])
+    return sameness(tensors, values, [(index, leaves[index], False) for index in copied])
 
 
 def test_the_same_tensors_and_values_are_the_same_however_they_are_passed() -> None:

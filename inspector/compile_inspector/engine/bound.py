@@ -10,7 +10,6 @@ import torch
 from torch.utils import _pytree as pytree
 
 from compile_inspector.engine.static_graph import StaleAddress
-from compile_inspector.torch_seams.cuda_graphs import address_check
 
 _PLAIN = (torch.Tensor, int, float, bool, str, type(None))
 
@@ -84,7 +83,6 @@ def laid_out(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Layout, Seq
 
 
 def sameness(
-    size: int,
     tensors: Sequence[tuple[int, int, torch.Size]],
     values: Sequence[tuple[int, Any]],
     copied: Sequence[tuple[int, torch.Tensor, bool]],
@@ -92,17 +90,13 @@ def sameness(
     """Answers at once whether a call's leaves are what the capture is bound to; it denies what it cannot tell.
 
     Args:
-        size: How many there are.
         tensors: By leaf: the address and the shape of a tensor that is read where it lies.
         values: By leaf: what is no tensor.
         copied: By leaf: the buffer that it is copied into, and whether back too.
     """
     kinds = tuple((index, buffer.shape, buffer.dtype) for index, buffer, _ in copied)
     indices, shapes = [index for index, _, _ in tensors], [shape for _, _, shape in tensors]
-    addresses = [0] * size
-    for index, address, _ in tensors:
-        addresses[index] = address
-    equal = address_check()
+    addresses, address_of = [address for _, address, _ in tensors], torch.Tensor.data_ptr
 
     def same(leaves: Sequence[Any]) -> bool:
         for index, value in values:
@@ -112,11 +106,10 @@ def sameness(
             leaf = leaves[index]
             if not isinstance(leaf, torch.Tensor) or leaf.shape != shape or leaf.dtype is not dtype:
                 return False
+        read = [leaves[index] for index in indices]
         try:
-            if [leaves[index].shape for index in indices] != shapes:
-                return False
-            return equal(leaves if isinstance(leaves, list) else list(leaves), addresses, indices)
-        except (AttributeError, TypeError, RuntimeError):
+            return list(map(address_of, read)) == addresses and [one.shape for one in read] == shapes
+        except (TypeError, RuntimeError):
             return False
 
     return same

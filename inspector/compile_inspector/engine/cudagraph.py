@@ -411,7 +411,7 @@ class CUDAGraphWrapper:
         entry.values = tuple(
             (index, leaf) for index, leaf in enumerate(leaves) if not isinstance(leaf, torch.Tensor)
         )
-        entry.unchanged = sameness(len(leaves), entry.checks, entry.values, entry.copies)
+        entry.unchanged = sameness(entry.checks, entry.values, entry.copies)
         return outputs
 
     def _captured(self, entry: _Entry, graph: StaticGraph) -> None:

@@ -23,7 +23,6 @@ USES = (
     "torch._C:_construct_storage_from_data_pointer",
     "torch._C:_construct_CUDA_Tensor_From_Storage_And_Metadata",
     "torch._C:_cuda_endAllocateToPool",
-    "torch._C:_tensors_data_ptrs_at_indices_equal",
     "torch._C:_cuda_memoryStats",
     "torch._C:_cuda_getCurrentRawStream",
 )
@@ -94,19 +93,10 @@ def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> 
 
 
 @functools.cache
-def address_check() -> Callable[[list[Any], list[int], list[int]], bool]:
-    """Answers whether the tensors at the given indices lie at the addresses at these indices; in C++ where torch has CUDA."""
-    try:
-        return lookup(USES[3])
-    except AttributeError:
-        return lambda tensors, addresses, indices: all(tensors[i].data_ptr() == addresses[i] for i in indices)
-
-
-@functools.cache
 def stream_handles() -> Callable[[int], int]:
     """Gives the handle of the current stream of a GPU, without making an object for it."""
     try:
-        return lookup(USES[5])
+        return lookup(USES[4])
     except AttributeError:
         return _stream_handle
 
@@ -242,7 +232,7 @@ def _reserved() -> int:
 
 @functools.cache
 def _memory_stats() -> Any:
-    return lookup(USES[4])
+    return lookup(USES[3])
 
 
 def count_nodes(graph: Any) -> tuple[int | None, int | None]:
