@@ -12,7 +12,12 @@ import pytest
 import torch
 
 import compile_inspector as ci
+from compile_inspector.analyze.findings.recompile import fix_of
+from compile_inspector.analyze.findings.sites import Site
+from compile_inspector.model.compiles import Call
 from compile_inspector.model.findings import SetConfig
+from compile_inspector.model.locations import Location
+from compile_inspector.model.recompiles import FailingGuard
 
 
 @pytest.fixture(autouse=True)
@@ -163,3 +168,30 @@ def test_a_size_that_becomes_one_needs_the_setting_too() -> None:
     finally:
         experimental.backed_size_oblivious = before
     assert len(after.compiles) == 2
+
+
+def test_settings_of_one_fix_stay_together() -> None:
+    """Of several things that changed, inputs are named in one list, and no other setting of the same fix is lost."""
+    fix = fix_of(
+        tuple(
+            FailingGuard(source, kind, "", before, after, None)
+            for source, kind, before, after in (
+                ("L['x'].size()[1]", "TENSOR_MATCH", "5", "1"),
+                ("L['steps']", "EQUALS_MATCH", "7", "9"),
+            )
+        ),
+        *[
+            Site(
+                None,
+                Call("function(x)", ("x", "steps"), library=Location("/site-packages/a.py", 3, "run", None)),
+            )
+        ]
+        * 2,
+    )
+    assert fix.code.splitlines() == [
+        'torch.compiler.config.dynamic_sources = ",".join((',
+        "    \"L['x']\",",
+        "    \"L['steps']\",",
+        "))",
+        "torch.fx.experimental._config.backed_size_oblivious = True",
+    ]

@@ -16,16 +16,15 @@ SHAPES = "torch.fx.experimental._config"
 OBLIVIOUS = SetConfig(SHAPES, "backed_size_oblivious", "True")
 """Compiles 0 and 1 as any other size."""
 ALL_DYNAMIC = SetConfig(DYNAMO, "assume_static_by_default", "False")
-
-
-_SOURCES = "dynamic_sources"
+SOURCES = ("torch.compiler.config", "dynamic_sources")
+"""The setting that names inputs whose sizes are symbols."""
 _UNLISTED = re.compile(r"[,\s]|:\d+$")
 """What a list of sources cannot hold."""
 
 
 def setting(config: SetConfig) -> str:
     """The line that sets it; several where it is a list of names."""
-    if config.name == _SOURCES and "," in config.value:
+    if (config.module, config.name) == SOURCES and "," in config.value:
         names = "".join(f"\n    {name!r}," for name in ast.literal_eval(config.value).split(","))
         return f'{config.module}.{config.name} = ",".join(({names}\n))'
     return f"{config.module}.{config.name} = {config.value}"
@@ -89,7 +88,7 @@ def mark_fix(
     sources = tuple(dict.fromkeys(mark.source for mark in marked))
     if not all(map(site.can_name, sources)) and not any(_UNLISTED.search(one) for one in sources):
         entries = [f"{mark.source}:{mark.dim}" for mark in marked] if site.lists_dims else sources
-        named = SetConfig("torch.compiler.config", _SOURCES, repr(",".join(entries)))
+        named = SetConfig(*SOURCES, repr(",".join(entries)))
         made = (
             "no line of yours has a name for them"
             if site.library is None

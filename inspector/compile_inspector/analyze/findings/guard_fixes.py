@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from compile_inspector.analyze.findings.call_fixes import of_inference
-from compile_inspector.analyze.findings.fixes import DYNAMO, with_settings
+from compile_inspector.analyze.findings.fixes import DYNAMO, SOURCES, with_settings
 from compile_inspector.analyze.findings.names import cut, line, python_name
 from compile_inspector.analyze.findings.observed import size_of
 from compile_inspector.analyze.findings.sites import Site
@@ -15,9 +15,6 @@ from compile_inspector.model.recompiles import FailingGuard
 
 NO_SETTING = "no setting helps: "
 """How a note begins where there is no code to paste."""
-SOURCES = ("torch.compiler.config", "dynamic_sources")
-"""The setting that names what is to be dynamic."""
-
 _INT = re.compile(r"-?\d+$")
 _RANK = re.compile(r"\d+ dimensions?$")
 _TEXT = re.compile(r"(['\"]).*\1$", re.DOTALL)

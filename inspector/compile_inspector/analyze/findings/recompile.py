@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from compile_inspector.analyze.findings.call_fixes import of_call
 from compile_inspector.analyze.findings.changes import Change
-from compile_inspector.analyze.findings.fixes import setting
-from compile_inspector.analyze.findings.guard_fixes import NO_SETTING, SOURCES, guard_fix
+from compile_inspector.analyze.findings.fixes import SOURCES, setting
+from compile_inspector.analyze.findings.guard_fixes import NO_SETTING, guard_fix
 from compile_inspector.analyze.findings.merging import Group, change_words, grouped, recompile_severity
 from compile_inspector.analyze.findings.names import cut, often
 from compile_inspector.analyze.findings.observed import Observed
@@ -76,8 +76,12 @@ def fix_of(guards: tuple[FailingGuard, ...], site: Site, first: Site) -> Fix:
     actions: dict[Action, None] = {}
     for fix in fixes:
         if any(_is_sources(action) for action in fix.actions):
-            code[setting(together)] = None
-            actions[together] = None
+            kept = [
+                together,
+                *(one for one in fix.actions if isinstance(one, SetConfig) and not _is_sources(one)),
+            ]
+            code |= dict.fromkeys(map(setting, kept))
+            actions |= dict.fromkeys(kept)
         elif fix.code is not None:
             code[fix.code] = None
             actions |= dict.fromkeys(fix.actions)
