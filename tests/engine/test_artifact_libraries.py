@@ -16,7 +16,11 @@ from engine.artifact_programs import PROGRAM, Processes, Ran
 pytestmark = pytest.mark.skipif(
     not kept_libraries.probe().available, reason="this torch does not let its libraries be taken along"
 )
-ONE = PROGRAM.replace("LAYERS", "1")
+ONE = f"""
+import torch._inductor.config
+torch._inductor.config.cpp_cache_precompile_headers = False  # compiling the header takes longer than the kernels do
+{PROGRAM.replace("LAYERS", "1")}
+"""
 CALL = 'main(lambda config: Model(vllm_config=config), torch.ones(3, 4) / 3, torch.ones(7, 4), backend="inductor")'
 POISON = "raise SystemError('this ran')\n"
 
@@ -88,8 +92,9 @@ def test_inductors_folder_is_not_needed(once: Once, copy: Path) -> None:
     assert libraries(copy) == []
 
 
-def test_code_that_was_not_kept_is_refused(once: Once, copy: Path) -> None:
-    """A program whose library lies in Inductor's folder only is refused with a reason, and compiled anew."""
+@pytest.mark.parametrize("gone", [False, True])
+def test_code_that_was_not_kept_is_refused(once: Once, copy: Path, gone: bool) -> None:
+    """A program whose library lies in Inductor's folder only, or nowhere, is refused with a reason, and compiled anew."""
     lacking = f"""
 from compile_inspector.torch_seams import kept_libraries
 kept_libraries.Noted.read = lambda self: {{}}
@@ -97,6 +102,8 @@ kept_libraries.Noted.read = lambda self: {{}}
 """
     shutil.rmtree(copy / "cache")
     assert once(copy, lacking).aot == (1, 1, 0)
+    if gone:
+        shutil.rmtree(copy / "inductor")
     again = once(copy)
     assert again.aot == (1, 1, 0)
     assert near(again)

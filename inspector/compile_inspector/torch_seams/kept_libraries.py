@@ -130,109 +130,119 @@ def serving(libraries: Mapping[str, bytes]) -> Generator[None]:
     Raises:
         NotSealed: Another one was asked for.
     """
-    thread, sources = threading.get_ident(), dict[str, str]()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        served = _Serving(libraries, folder)
+        with _patched({_CACHE: served.of_cache, _OUTPUT: served.of_output}):
+            try:
+                yield
+            finally:
+                served.thread = None
 
-    def of_cache(code: Any) -> list[Undo]:
-        library = functools.partial(_serving_library, libraries, folder, thread)
-        compiling = functools.partial(_not_compiling, libraries, thread)
-        source = functools.partial(_serving_source, sources, thread)
+
+class _Serving:
+    """What stands in for parts of Inductor while one thread loads a program.
+
+    What it patched may live on in Inductor's tables: it is passed by once the block has ended, and in every other thread.
+    """
+
+    def __init__(self, libraries: Mapping[str, bytes], folder: str) -> None:
+        self.libraries, self.folder = libraries, folder
+        self.thread: int | None = threading.get_ident()
+        self.sources: dict[str, str] = {}
+
+    def of_cache(self, code: Any) -> list[Undo]:
         return [
-            _of_class(code.CppCodeCache, "_load_library", library),
-            patch(code, "_worker_compile_cpp", compiling),
-            patch(code, "_reload_python_module", source),
-            patch(code, "write", functools.partial(_noting_written, sources, thread)),
+            _of_class(code.CppCodeCache, "load_async", self._here),
+            _of_class(code.CppCodeCache, "_load_library", self._library),
+            patch(code, "_worker_compile_cpp", self._no_compile),
+            patch(code, "_reload_python_module", self._module),
+            patch(code, "write", self._written),
         ]
 
-    def of_output(output: Any) -> list[Undo]:
-        return [
-            patch(output.CompiledFxGraph, "write_to_disk", functools.partial(_noting_source, sources, thread))
-        ]
+    def of_output(self, output: Any) -> list[Undo]:
+        return [patch(output.CompiledFxGraph, "write_to_disk", self._of_graph)]
 
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        _patched({_CACHE: of_cache, _OUTPUT: of_output}),
-    ):
-        yield
+    @property
+    def _mine(self) -> bool:
+        return threading.get_ident() == self.thread
 
+    def _here(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def load_async(cls: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._mine and "submit_fn" in kwargs:
+                kwargs["submit_fn"] = None  # not in a thread of a pool: there is nothing to compile
+            return original(cls, *args, **kwargs)
 
-def _serving_library(
-    libraries: Mapping[str, bytes], folder: str, thread: int, original: Callable[..., Any]
-) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def _load_library(cls: Any, path: str, key: str) -> Any:
-        if threading.get_ident() != thread:
-            return original(cls, path, key)
-        if key not in libraries:
-            msg = f"the machine code {os.path.basename(path)} was not kept with the program"
-            raise NotSealed(msg)
-        data = zlib.decompress(libraries[key])
-        _compare(path, data)
-        own = os.path.join(folder, os.path.basename(path))
-        with open(own, "xb") as file:
-            file.write(data)
-        library = original(cls, own, key)
-        if isinstance(library, types.ModuleType) and library.__file__ == own:
-            library.__file__ = path
-            _loaded[key] = _hash(data)
-        return library
+        return load_async
 
-    return _load_library
+    def _library(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def _load_library(cls: Any, path: str, key: str) -> Any:
+            if not self._mine:
+                return original(cls, path, key)
+            if key not in self.libraries:
+                msg = f"the machine code {os.path.basename(path)} was not kept with the program"
+                raise NotSealed(msg)
+            data = zlib.decompress(self.libraries[key])
+            _compare(path, data)
+            own = os.path.join(self.folder, os.path.basename(path))
+            with open(own, "wb") as file:
+                file.write(data)
+            library = original(cls, own, key)
+            if isinstance(library, types.ModuleType) and library.__file__ == own:
+                library.__file__ = path
+                _loaded[key] = _hash(data)
+            return library
 
+        return _load_library
 
-def _not_compiling(
-    libraries: Mapping[str, bytes], thread: int, original: Callable[..., Any]
-) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def _worker_compile_cpp(lock_path: str, *args: Any, **kwargs: Any) -> Any:
-        if os.path.basename(lock_path).removesuffix(".lock") in libraries:
-            return None
-        if threading.get_ident() != thread:
-            return original(lock_path, *args, **kwargs)
-        return None  # `_load_library` says that it is missing
+    def _no_compile(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def _worker_compile_cpp(*args: Any, **kwargs: Any) -> Any:
+            return None if self._mine else original(*args, **kwargs)
 
-    return _worker_compile_cpp
+        return _worker_compile_cpp
 
+    def _of_graph(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def write_to_disk(graph: Any) -> str:
+            path = original(graph)
+            self._take(path, graph.source_code)
+            return path
 
-def _noting_source(sources: dict[str, str], thread: int, original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def write_to_disk(self: Any) -> str:
-        path = original(self)
-        if threading.get_ident() == thread:
-            sources[path] = self.source_code
-            _compare(path, self.source_code.encode())
-        return path
+        return write_to_disk
 
-    return write_to_disk
+    def _written(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Kernels that are Python are text within their program's code; torch writes each to a file, if it is not there, and runs the file."""
 
+        @functools.wraps(original)
+        def write(content: Any, extension: str, *args: Any, **kwargs: Any) -> tuple[str, str]:
+            basename, path = original(content, extension, *args, **kwargs)
+            if extension == "py" and isinstance(content, str):
+                self._take(path, content)
+            return basename, path
 
-def _noting_written(sources: dict[str, str], thread: int, original: Callable[..., Any]) -> Callable[..., Any]:
-    """Kernels that are Python are text within the code of their program; torch writes each to a file that is not there yet, and runs the file."""
+        return write
 
-    @functools.wraps(original)
-    def write(content: Any, extension: str, *args: Any, **kwargs: Any) -> tuple[str, str]:
-        basename, path = original(content, extension, *args, **kwargs)
-        if threading.get_ident() == thread and extension == "py" and isinstance(content, str):
-            sources[path] = content
-            _compare(path, content.encode())
-        return basename, path
+    def _take(self, path: str, text: str) -> None:
+        if self._mine:
+            self.sources[path] = text
+            _compare(path, text.encode())
 
-    return write
+    def _module(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def _reload_python_module(key: str, path: str, set_sys_modules: bool = True) -> types.ModuleType:
+            if not self._mine or path not in self.sources:
+                return original(key, path, set_sys_modules)
+            module = types.ModuleType(f"{original.__module__}.{key}")
+            module.__file__ = path
+            module.key = key  # type: ignore[attr-defined]
+            exec(compile(self.sources[path], path, "exec", dont_inherit=True), module.__dict__)
+            if set_sys_modules:
+                sys.modules[module.__name__] = module
+            return module
 
-
-def _serving_source(sources: dict[str, str], thread: int, original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def _reload_python_module(key: str, path: str, set_sys_modules: bool = True) -> types.ModuleType:
-        if threading.get_ident() != thread or path not in sources:
-            return original(key, path, set_sys_modules)
-        module = types.ModuleType(f"{original.__module__}.{key}")
-        module.__file__ = path
-        module.key = key  # type: ignore[attr-defined]
-        exec(compile(sources[path], path, "exec", dont_inherit=True), module.__dict__)
-        if set_sys_modules:
-            sys.modules[module.__name__] = module
-        return module
-
-    return _reload_python_module
+        return _reload_python_module
 
 
 def _compare(path: str, data: bytes) -> None:
