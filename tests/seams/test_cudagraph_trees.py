@@ -287,6 +287,66 @@ def test_a_fault_in_the_observation_reaches_no_call(
     assert list(watched.faults.counts()) == [("cudagraph_trees", "ZeroDivisionError: division by zero")]
 
 
+def deferred(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Any]], str]:
+    """What torch puts in front of its trees, for a function with one tensor and one size."""
+    known: dict[int, Any] = {}
+
+    def add(model: Any, inputs: Any, *_: Any, **__: Any) -> Any:
+        function = known.setdefault(inputs[1], manager.add())
+        return (lambda given: manager._run(given, function)), manager._run(inputs, function)
+
+    def model(inputs: list[Any]) -> str:
+        return "ran as it is"
+
+    monkeypatch.setattr(trees, "cudagraphify", add)
+    told = {
+        "is_backward": False,
+        "is_inference": True,
+        "compile_id": CompileId(frame_id=3, frame_compile_id=0),
+    }
+    made: Any = trees.cudagraphify_impl(model, [torch.ones(2), 4], [], **told)
+
+    def call(inputs: list[Any]) -> str:
+        manager.begin()
+        return made(inputs)
+
+    return call
+
+
+def test_calls_of_a_size_that_is_not_to_be_captured_are_counted(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Torch runs them without asking its trees, and without a word; the others are counted in the trees alone."""
+    call = deferred(Manager(), monkeypatch)
+    with torch._inductor.config.patch({"triton.cudagraph_capture_sizes": (4,)}):
+        results = [call([torch.ones(2), size]) for size in (4, 5, 4, 6, 4, 5)]
+    assert results == ["warmed up", "ran as it is", "recorded", "ran as it is", "replayed", "ran as it is"]
+    rows = watched.rows()
+    assert [(row.event, row.replay_count, row.call_count) for row in rows] == [
+        ("captured", 1, 1),
+        ("bypassed", 0, 3),
+    ]
+    outside = rows[1]
+    assert (outside.compile_id, outside.mode) == ("3/0", "INFERENCE")
+    assert outside.reason is not None
+    assert "cudagraph_capture_sizes" in outside.reason
+
+
+def test_a_limit_of_sizes_is_the_reason_where_torch_has_one(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond it torch runs new sizes as they are, and replays those that it knows."""
+    if not hasattr(torch._inductor.config.triton, "cudagraph_dynamic_shape_rerecord_limit"):
+        pytest.skip("this torch has no limit of sizes")
+    call = deferred(Manager(), monkeypatch)
+    with torch._inductor.config.patch({"triton.cudagraph_dynamic_shape_rerecord_limit": 1}):
+        for size in (4, 4, 4, 5, 6):
+            call([torch.ones(2), size])
+    rows = watched.rows()
+    assert [(row.event, row.call_count) for row in rows] == [("captured", 1), ("bypassed", 2)]
+    assert "no more than 1 of its sizes" in (rows[1].reason or "")
+
+
 def test_a_skip_at_the_compile_is_told_of_its_compile() -> None:
     """`mode="reduce-overhead"` on a CPU captures nothing, says why and counts the calls; a plain compile asks for nothing."""
     torch._dynamo.reset()

@@ -92,6 +92,16 @@ def test_the_written_tensor_is_read_off_the_line(code: str | None, name: str | N
         ("left out: max_capture_seconds=1 was over", "applied.capture(sizes=[...])", "note"),
         ("out of memory: CUDA out of memory.", "applied.capture(sizes=[...], max_pool_bytes=...)", "warning"),
         ("the call needs gradients", "with torch.no_grad():", "warning"),
+        (
+            "its sizes are not among those of torch._inductor.config.triton.cudagraph_capture_sizes",
+            "torch._inductor.config.triton.cudagraph_capture_sizes = None",
+            "note",
+        ),
+        (
+            "torch captures no more than 2 of its sizes: torch._inductor.config.triton.cudagraph_dynamic_shape_rerecord_limit",
+            "torch._inductor.config.triton.cudagraph_dynamic_shape_rerecord_limit = None",
+            "note",
+        ),
         ("the moon is full", None, "warning"),
     ],
 )

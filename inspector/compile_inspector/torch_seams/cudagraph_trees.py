@@ -1,8 +1,10 @@
 """torch's own CUDA graphs (`mode="reduce-overhead"`): what its trees record, record again and replay, and what they leave out, with the reasons.
 
 torch tells of these in its log only, and of some not at all: a graph whose partitions hold nothing that can be captured is dropped in silence
-(pytorch#176611). Replays and calls without a graph are counted here while a recorder is in place; nothing is written for a single call. Calls
-of what torch left out at its compile never reach the trees: they are counted where the compiled graph itself is called.
+(pytorch#176611). Replays and calls without a graph are counted here while a recorder is in place; nothing is written for a single call. Some
+calls never reach the trees: those of what torch left out at its compile are counted where the compiled graph itself is called, those of sizes
+that it does not capture in front of the trees. Not seen are calls of what was left out before any recorder was there, and of
+``triton.cudagraph_trees = False``.
 Source: `torch._inductor.cudagraph_trees`, `torch._inductor.cudagraph_utils`, `torch._inductor.output_code.CompiledFxGraph.post_compile`.
 """
 
@@ -38,6 +40,7 @@ USES = (
     "torch._inductor.cudagraph_trees:CUDAGraphTreeManager.execute_node",
     "torch._inductor.cudagraph_trees:CUDAGraphNode.check_invariants",
     "torch._inductor.cudagraph_trees:CUDAGraphNode._record",
+    "torch._inductor.cudagraph_trees:cudagraphify_impl",
     "torch._inductor.cudagraph_utils:cudagraphs_log",
     "torch._inductor.output_code:CompiledFxGraph.post_compile",
     "torch._inductor.output_code:CompiledFxGraph.__call__",
@@ -254,7 +257,70 @@ def _watch_trees(module: Any, observed: _Observed) -> list[Undo]:
         patch(manager, "execute_node", lambda original: _replaying(original, observed)),
         patch(node, "check_invariants", lambda original: _checking(original, observed, success)),
         patch(node, "_record", lambda original: _capturing(original, observed)),
+        patch(module, "cudagraphify_impl", lambda original: _dispatching(original, observed)),
     ]
+
+
+def _dispatching(original: Any, observed: _Observed) -> Any:
+    """What torch calls in front of the trees: a call of it in which no tree ran something is one without a graph."""
+
+    def cudagraphify_impl(model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        integers = [index for index, one in enumerate(inputs) if type(one) is int]
+        deferred = original(model, inputs, *args, **kwargs)
+        if not observed.wanted:
+            return deferred
+        outside = _Outside(observed, model, kwargs)
+
+        def call(given: Any) -> Any:
+            if not observed.wanted:
+                return deferred(given)
+            before, key = getattr(_current, "entered", 0), [given[index] for index in integers]
+            result = deferred(given)
+            if getattr(_current, "entered", 0) == before:
+                outside.count(key)
+            return result
+
+        return call
+
+    return cudagraphify_impl
+
+
+class _Outside:
+    """The calls of one function that torch ran without asking its trees."""
+
+    def __init__(self, observed: _Observed, model: Any, told: dict[str, Any]) -> None:
+        partition = _PARTITION.search(getattr(model, "__name__", ""))
+        self._observed, self._compile_id = observed, told.get("compile_id") or _compile_id()
+        self._common = {"mode": _mode(told), "partition": None if partition is None else int(partition[1])}
+        self._rows: dict[str, dict[str, Any]] = {}
+
+    def count(self, key: list[int]) -> None:
+        """Counts one, of these sizes."""
+        try:
+            reason = _why_outside(key)
+            row = self._rows.get(reason)
+            if row is None:
+                row = self._observed.new(self._common, self._compile_id, event="bypassed", reason=reason)
+                self._rows[reason] = row
+                self._observed.tell(row, self._compile_id)
+            row["call_count"] += 1
+        except Exception as error:
+            self._observed.faults.count(NAME, error)
+
+
+def _why_outside(key: list[int]) -> str:
+    config = lookup("torch._inductor.config:triton")
+    sizes = getattr(config, "cudagraph_capture_sizes", None)
+    if sizes is not None and (key[0] if len(key) == 1 else tuple(key)) not in sizes:
+        return "its sizes are not among those of torch._inductor.config.triton.cudagraph_capture_sizes"
+    limit = getattr(config, "cudagraph_dynamic_shape_rerecord_limit", None)
+    if limit is not None:
+        return f"torch captures no more than {limit} of its sizes: torch._inductor.config.triton.cudagraph_dynamic_shape_rerecord_limit"
+    return "torch ran it without asking its trees of graphs, and told no reason"
+
+
+def _mode(told: dict[str, Any]) -> str:
+    return "BACKWARD" if told.get("is_backward") else "INFERENCE" if told.get("is_inference") else "FORWARD"
 
 
 def _running(original: Any, observed: _Observed) -> Any:
@@ -264,6 +330,7 @@ def _running(original: Any, observed: _Observed) -> Any:
         if not observed.wanted:
             return original(self, new_inputs, function_id, *args, **kwargs)
         outer, call = getattr(_current, "call", None), None
+        _current.entered = getattr(_current, "entered", 0) + 1
         try:
             call = _current.call = _Call(observed.function(self, function_id, new_inputs))
         except Exception as error:
@@ -550,8 +617,7 @@ def _left_out(observed: _Observed, graph: Any, graph_kwargs: Any, said: list[str
         reason = f"it runs on {devices}: torch captures what runs on one CUDA device"
     kept: Any = getattr(graph, "fx_kwargs", None) or {}
     told = {**graph_kwargs, **{name: value for name, value in kept.items() if value is not None}}
-    mode = "BACKWARD" if told.get("is_backward") else "INFERENCE" if told.get("is_inference") else "FORWARD"
-    row = observed.skipped(reason, _compile_id(), mode)
+    row = observed.skipped(reason, _compile_id(), _mode(told))
     if not bool(graph_kwargs.get("cudagraphs")):
         observed.left_out(graph, row)
 

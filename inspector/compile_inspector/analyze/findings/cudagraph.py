@@ -13,7 +13,14 @@ from compile_inspector.model.findings import Finding, Fix, Severity
 MANY_SIZES = 8
 """Graphs of one compiled function from which torch itself warns."""
 _ASKED = ("the forward context asks for no graph", "the call is itself being captured")
-_EXPECTED = ("left out", "the size ", "the batch is larger", "given back")
+_EXPECTED = (
+    "left out",
+    "the size ",
+    "the batch is larger",
+    "given back",
+    "its sizes are not among",
+    "torch captures no more",
+)
 
 
 def cudagraph(observed: Observed) -> list[Finding]:

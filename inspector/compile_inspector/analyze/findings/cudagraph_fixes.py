@@ -61,6 +61,16 @@ def _dynamic(_: Capture) -> Fix:
     )
 
 
+def _outside(row: Capture) -> Fix:
+    limited = "rerecord_limit" in (row.reason or "")
+    name = f"triton.cudagraph_{'dynamic_shape_rerecord_limit' if limited else 'capture_sizes'}"
+    return Fix(
+        f"torch._inductor.config.{name} = None",
+        "before the first call: every size is then captured; or pad batches to the sizes that are",
+        (SetConfig("torch._inductor.config", name, "None"),),
+    )
+
+
 def _no_gpu(_: Capture) -> Fix:
     return Fix(
         None, "CUDA graphs hold what runs on a CUDA GPU; move the module and its inputs to one (.cuda())"
@@ -144,6 +154,7 @@ def _path(_: Capture) -> Fix:
 
 
 _FIXES: tuple[tuple[str, Callable[[Capture], Fix]], ...] = (
+    (r"cudagraph_capture_sizes|cudagraph_dynamic_shape_rerecord_limit", _outside),
     (r"mutated inputs|input storage mutation", _mutated),
     (r"cpu device|non-Tensor inputs", _cpu),
     (r"runs on (cpu|no device)|^inputs on ", _no_gpu),
