@@ -303,6 +303,32 @@ def test_the_generated_code_comes_when_the_session_has_come(page: Page, file: Pa
     assert watch.nothing_else(), (watch.asked, watch.said)
 
 
+def test_a_graph_opens_in_the_room_that_it_has(seen: Explorer) -> None:
+    """Until the reader moves it, all of it fits what the panels leave of the canvas; then it stays where it was put."""
+
+    def inside() -> bool:
+        canvas, outer = seen.canvas.bounding_box(), seen.sure_place("layers")
+        assert canvas is not None
+        right = outer["x"] + outer["width"]
+        return canvas["x"] <= outer["x"] and right <= canvas["x"] + canvas["width"]
+
+    seen.facts()
+    assert inside()
+    before = seen.sure_place("layers")
+    seen.root.get_by_role("group", name="Panels").get_by_role("button", name="Sources").click()
+    seen.page.set_viewport_size({"width": 900, "height": 860})
+    seen.page.wait_for_timeout(200)
+    seen.facts()
+    assert inside()
+    assert seen.sure_place("layers")["width"] < before["width"]
+    seen.press("+", "+", "+")
+    moved = seen.sure_place("layers")
+    seen.page.set_viewport_size({"width": 1280, "height": 860})
+    seen.page.wait_for_timeout(200)
+    seen.facts()
+    assert seen.sure_place("layers")["width"] == pytest.approx(moved["width"], abs=1)
+
+
 def test_what_is_picked_stays_in_sight_in_a_smaller_canvas(seen: Explorer) -> None:
     """Panels that open beside and below it leave the node where it can be seen; so does a smaller window."""
     seen.search("name:weights_2")

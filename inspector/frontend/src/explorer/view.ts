@@ -50,6 +50,8 @@ export class GraphCanvas {
   private placed = false;
   private anchor: Anchor | null = null;
   private waitingReveal = -1;
+  /** Where the camera stood when the graph opened. */
+  private begun: { left: number; top: number; scale: number } | null = null;
   private hoverEdge: EdgePick | null = null;
   /** Called after each change of the camera. */
   moved: (() => void) | null = null;
@@ -90,7 +92,10 @@ export class GraphCanvas {
   /** Shows the graph at a size that can be read, from its top. */
   home(smooth = true): void {
     const scene = this.picture?.scene;
-    if (scene) this.camera.show(worldOf(scene), { most: 1.05, least: READABLE, smooth: smooth && !this.calm, align: "top" });
+    if (!scene) return;
+    this.camera.show(worldOf(scene), { most: 1.05, least: READABLE, smooth: smooth && !this.calm, align: "top" });
+    const { left, top, scale } = this.camera;
+    this.begun = smooth ? null : { left, top, scale };
   }
 
   /** Colours anew: the theme or the overlay changed. */
@@ -291,9 +296,13 @@ export class GraphCanvas {
     const kept = this.picture && seen > 0 && this.marks.picked[seen] ? seen : -1;
     this.sized = true;
     if (first) this.followRoot();
-    this.camera.resize(clientWidth, clientHeight);
+    const { camera, begun } = this;
+    // A graph that nobody has moved yet opens anew in the room that it has now: panels come beside it.
+    const opening = begun !== null && camera.left === begun.left && camera.top === begun.top && camera.scale === begun.scale;
+    camera.resize(clientWidth, clientHeight);
     if (first) this.layout();
     else {
+      if (opening && kept < 0) this.home(false);
       // What is picked and was in sight stays in sight, however small the canvas has become.
       if (kept > 0) this.bring(kept);
       this.draw();
