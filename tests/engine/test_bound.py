@@ -80,15 +80,17 @@ PLACES = (
     "L['self'].layers['one'].bias",
     "L['self'].held[-1]",
     "L['self'].held[L['self'].which]",
+    "L['self'].by[\"it's\"].one",
     "G['shared']",
 )
 
 
 def watched() -> tuple[Watched, Any, dict[str, Any]]:
-    tensors = [torch.full((3,), float(index)) for index in range(5)]
+    tensors = [torch.full((3,), float(index)) for index in range(6)]
     layers = {"one": SimpleNamespace(weight=tensors[0], bias=tensors[1])}
-    instance = SimpleNamespace(layers=layers, held=[tensors[3], tensors[2]], which=0)
-    scope: dict[str, Any] = {"shared": tensors[4]}
+    by = {"it's": SimpleNamespace(one=tensors[4])}
+    instance = SimpleNamespace(layers=layers, held=[tensors[3], tensors[2]], which=0, by=by)
+    scope: dict[str, Any] = {"shared": tensors[5]}
     text = "".join(f"{place}, " for place in PLACES)
     fetch = eval(f"lambda L, G: ({text})", {"__builtins__": {}})
     return Watched(PLACES, tuple(tensors), fetch, scope, "self"), instance, scope
@@ -106,6 +108,7 @@ def test_every_place_of_the_module_is_looked_at() -> None:
         (instance, "which", 1),
         (instance, "held", []),
         (instance, "layers", {}),
+        (instance.by["it's"], "one", torch.zeros(3)),
     ]
     for owner, name, value in changes:
         before = getattr(owner, name)

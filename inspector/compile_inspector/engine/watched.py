@@ -7,6 +7,7 @@ must be the same tensor at the same address.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 import torch
 
 from compile_inspector.torch_seams import direct
+
+_PLAIN = re.compile(r"\A\w+|\.\w+|\['[^'\\]*'\]|\[-?\d+\]")
+_PLAIN_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\['[^'\\]*'\]|\[-?\d+\])*")
 
 
 @dataclass(frozen=True)
@@ -119,19 +123,26 @@ def _check_source(names: Iterable[str], self_name: str) -> str:
 
 def _reach(name: str, reached: dict[str, str], lines: list[str]) -> str:
     """An expression for a place; each step of the way to it is a variable, for whoever goes the same way."""
-    steps: list[str] = []
-    node = ast.parse(name, mode="eval").body
-    while isinstance(node, ast.Attribute | ast.Subscript):
-        steps.append(f".{node.attr}" if isinstance(node, ast.Attribute) else f"[{ast.unparse(node.slice)}]")
-        node = node.value
-    if not isinstance(node, ast.Name) or any("L[" in step for step in steps[:-1]):
+    root, *steps = _PLAIN.findall(name) if _PLAIN_PATH.fullmatch(name) else _taken_apart(name)
+    if root not in ("L", "G"):
         return f"(lambda L: {name})({reached['L']})"
-    text = node.id
-    found = reached.get(text, text)
-    for step in reversed(steps[1:]):
+    text, found = root, reached[root]
+    for step in steps[:-1]:
         text += step
         if text not in reached:
             reached[text] = f"v{len(lines)}"
             lines.append(f"{reached[text]} = {found}{step}")
         found = reached[text]
-    return f"{found}{steps[0]}" if steps else found
+    return f"{found}{steps[-1]}" if steps else found
+
+
+def _taken_apart(name: str) -> list[str]:
+    """The root of a place and the steps from there; "" as the root of a way that has its own turns."""
+    steps: list[str] = []
+    node = ast.parse(name, mode="eval").body
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant | ast.UnaryOp):
+            return [""]
+        steps.append(f".{node.attr}" if isinstance(node, ast.Attribute) else f"[{ast.unparse(node.slice)}]")
+        node = node.value
+    return [node.id if isinstance(node, ast.Name) else "", *reversed(steps)]
