@@ -72,6 +72,10 @@ def test_an_edge_tells_what_flows_along_it(seen: Explorer, session: ci.Session) 
     seen.page.mouse.move(x + 3, y)
     tip = seen.root.locator(".edge-tip")
     expect(tip).to_have_text(f"q_2 f32{shape} → matmul_4")
+    line, canvas = tip.bounding_box(), seen.canvas.bounding_box()
+    assert line is not None
+    assert canvas is not None
+    assert canvas["x"] <= line["x"] <= canvas["x"] + canvas["width"] - line["width"]
     seen.page.mouse.click(x + 3, y)
     assert seen.facts()["edge"] == [["q_2", "matmul_4"]]
     assert seen.facts()["selection"] == []

@@ -336,8 +336,8 @@ def test_what_is_picked_stays_in_sight_in_a_smaller_canvas(seen: Explorer) -> No
     seen.facts()
     seen.open_panel("Sources")
     seen.open_panel("Outline")
-    for size in ({"width": 1280, "height": 860}, {"width": 900, "height": 620}):
-        seen.page.set_viewport_size(size)
+    for width, height in ((1280, 860), (900, 620)):
+        seen.page.set_viewport_size({"width": width, "height": height})
         seen.facts()
         box, canvas = seen.sure_place("weights_2"), seen.canvas.bounding_box()
         assert canvas is not None

@@ -147,9 +147,7 @@ export class GraphCanvas {
     if (edge) {
       this.tip.textContent = edgeWords(this.tree.graph, edge);
       const { width, height } = this.camera;
-      const right = x > width / 2;
-      this.tip.style.left = right ? "" : `${x + 12}px`;
-      this.tip.style.right = right ? `${width - x + 12}px` : "";
+      this.tip.style.left = `${Math.max(4, Math.min(x + 12, width - this.tip.offsetWidth - 4))}px`;
       this.tip.style.top = `${Math.min(y + 14, height - 34)}px`;
     }
     const same = edge?.pairs.length === this.hoverEdge?.pairs.length && (edge?.pairs ?? []).every(([a, b], at) => this.hoverEdge?.pairs[at]?.[0] === a && this.hoverEdge.pairs[at]?.[1] === b);
