@@ -76,7 +76,10 @@ class Explorer:
         """Types a query, and gives the names of the nodes that were found."""
         field = self.root.get_by_role("searchbox")
         field.fill(query)
-        self.page.wait_for_timeout(80)
+        self.page.wait_for_function(
+            "([query, index]) => window.explorers.kept[index].explorer.state.query === query",
+            arg=[query, self.index],
+        )
         return self.facts()["matches"]
 
     def press(self, *keys: str) -> dict[str, Any]:

@@ -338,6 +338,13 @@ def test_what_is_picked_stays_in_sight_in_a_smaller_canvas(seen: Explorer) -> No
     seen.open_panel("Outline")
     for width, height in ((1280, 860), (900, 620)):
         seen.page.set_viewport_size({"width": width, "height": height})
+        seen.page.wait_for_function(
+            """width => {
+                const { camera, element } = window.explorers.last().view;
+                return innerWidth === width && camera.width === element.clientWidth && camera.height === element.clientHeight;
+            }""",
+            arg=width,
+        )
         seen.facts()
         box, canvas = seen.sure_place("weights_2"), seen.canvas.bounding_box()
         assert canvas is not None

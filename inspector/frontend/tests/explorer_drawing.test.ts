@@ -74,6 +74,18 @@ test("a rectangle is brought into sight by the shortest way, and left alone wher
   assert.deepEqual([camera.left, camera.top], [348, 0]);
 });
 
+test("where a camera is going is known on the way, and a canvas of another size does not turn it aside", () => {
+  const camera = new Camera(() => undefined);
+  camera.resize(800, 600);
+  camera.bring({ x: 2000, y: 200, width: 100, height: 40 }, { smooth: true });
+  assert.equal(camera.view.x, 0);
+  assert.deepEqual([camera.ahead.x, camera.ahead.width], [1348, 800]);
+  camera.resize(600, 600);
+  assert.deepEqual([camera.view.x, camera.ahead.x, camera.ahead.width], [100, 1448, 600]);
+  camera.step(performance.now() + 1000);
+  assert.equal(camera.view.x, 1448);
+});
+
 test("work that runs in slices ends with its value, and a stale one never does", async () => {
   function* work(): Generator<void, number> {
     for (let at = 0; at < 50; at += 1) yield;

@@ -30,9 +30,18 @@ export class Camera {
     return { x: this.left, y: this.top, width: this.width / this.scale, height: this.height / this.scale };
   }
 
+  /** What is in view once a movement that is under way has ended. */
+  get ahead(): Rect {
+    const { left, top, scale } = this.goal ?? this;
+    return { x: left, y: top, width: this.width / scale, height: this.height / scale };
+  }
+
   /** What is in the middle stays in the middle, from left to right; what is at the top stays at the top. */
   resize(width: number, height: number): void {
-    if (this.width > 1) this.left += (this.width - width) / 2 / this.scale;
+    if (this.width > 1) {
+      this.left += (this.width - width) / 2 / this.scale;
+      if (this.goal) this.goal.left += (this.width - width) / 2 / this.goal.scale;
+    }
     this.width = Math.max(width, 1);
     this.height = Math.max(height, 1);
     this.changed();

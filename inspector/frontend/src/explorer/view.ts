@@ -202,19 +202,19 @@ export class GraphCanvas {
   }
 
   private onScreen(scene: Scene, box: number): boolean {
-    const { view } = this.camera;
+    const view = this.camera.ahead;
     const x = (scene.x[box] as number) + (scene.width[box] as number) / 2;
     const y = scene.y[box] as number;
     return x >= view.x && x <= view.x + view.width && y >= view.y && y <= view.y + view.height;
   }
 
   /** Brings a box into sight. */
-  bring(box: number): void {
+  bring(box: number, smooth = !this.calm): void {
     const scene = this.picture?.scene;
     if (!scene || box < 0) return;
     this.camera.bring(
       { x: scene.x[box] as number, y: scene.y[box] as number, width: scene.width[box] as number, height: scene.height[box] as number },
-      { smooth: !this.calm, readable: Math.min(READABLE + 0.1, 0.65) },
+      { smooth, readable: Math.min(READABLE + 0.1, 0.65) },
     );
   }
 
@@ -302,7 +302,7 @@ export class GraphCanvas {
     else {
       if (opening && kept < 0) this.home(false);
       // What is picked and was in sight stays in sight, however small the canvas has become.
-      if (kept > 0) this.bring(kept);
+      if (kept > 0) this.bring(kept, false);
       this.draw();
       this.laidOut?.();
     }
