@@ -359,12 +359,17 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--width", type=int, default=1024)
     parser.add_argument("--layers", type=int, default=8)
-    parser.add_argument("--capture-rounds", type=int, default=7, help="each of them captures 945 graphs")
+    parser.add_argument(
+        "--capture-rounds",
+        type=int,
+        help="each captures 945 graphs (7; quick: as many as the time allows, up to 15)",
+    )
     parser.add_argument("--only", choices=("whole", "pieces", "fx pieces", "captures"), help="one part alone")
     parser.add_argument("--seconds", type=float, help="begin no fourth round of captures after so long")
     parser.add_argument("--quick", action="store_true", help="what has a limit, and no more")
     options = parser.parse_args()
-    options.until = time.monotonic() + (options.seconds or (50 if options.quick else 3600))
+    options.until = time.monotonic() + (options.seconds or (54 if options.quick else 3600))
+    options.capture_rounds = options.capture_rounds or (15 if options.quick else 7)
     if not torch.cuda.is_available():
         print("there is no CUDA GPU here: nothing is measured")
         return
