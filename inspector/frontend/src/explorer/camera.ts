@@ -26,6 +26,11 @@ export class Camera {
     return { x: this.left + x / this.scale, y: this.top + y / this.scale };
   }
 
+  /** Whether it is on its way somewhere. */
+  get moving(): boolean {
+    return this.goal !== null;
+  }
+
   get view(): Rect {
     return { x: this.left, y: this.top, width: this.width / this.scale, height: this.height / this.scale };
   }

@@ -298,8 +298,10 @@ export class GraphCanvas {
     // A graph that nobody has moved yet opens anew in the room that it has now: panels come beside it.
     const opening = begun !== null && camera.left === begun.left && camera.top === begun.top && camera.scale === begun.scale;
     camera.resize(clientWidth, clientHeight);
-    if (first) this.layout();
-    else {
+    if (first) {
+      this.layout();
+      this.drawAtOnce();
+    } else {
       if (opening && kept < 0) this.home(false);
       // What is picked and was in sight stays in sight, however small the canvas has become.
       if (kept > 0) this.bring(kept, false);
@@ -489,6 +491,15 @@ export class GraphCanvas {
       this.moved?.();
       if (moving) this.request();
     });
+  }
+
+  /** Draws in the frame that is being made, where there is something to draw: the next one may be long in coming. */
+  private drawAtOnce(): void {
+    if (!this.picture || this.camera.moving) return;
+    cancelAnimationFrame(this.asked);
+    this.asked = 0;
+    this.draw();
+    this.moved?.();
   }
 
   private draw(): void {
