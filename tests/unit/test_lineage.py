@@ -114,7 +114,9 @@ def test_another_printout_has_no_lineage() -> None:
     )
     assert lost == ()
     assert post.made_of == {}
-    assert (correspond_part("k", dynamo, post).text or "").startswith("Matched by line, module and operation")
+    assert (correspond_part("k", dynamo, post).text or "").startswith(
+        "Matched along the values, by line and operation"
+    )
 
 
 def test_a_damaged_fact_is_counted_and_the_graphs_stay() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from compile_inspector.analyze.graph_align import align, paired_by
 from compile_inspector.analyze.graph_fusion import fused_pairs, inner_pairs, item_pairs
+from compile_inspector.analyze.graph_tracing import traced_pairs
 from compile_inspector.analyze.op_families import family_of
 from compile_inspector.model.nodes import GraphNode
 
@@ -19,7 +20,10 @@ _NUMBERED = re.compile(r"(?:primals_(\d+)|arg(\d+)_1)")
 
 
 def lowered_pairs(
-    program: Nodes, lowered: Nodes, made_of: Mapping[str, Sequence[str]] | None = None
+    program: Nodes,
+    lowered: Nodes,
+    made_of: Mapping[str, Sequence[str]] | None = None,
+    saved: Mapping[str, int] | None = None,
 ) -> set[tuple[int, int]]:
     """Pairs of places: a node of the program's graph, and a node of the lowered one that computes it or a part of it.
 
@@ -27,15 +31,20 @@ def lowered_pairs(
         program: Dynamo's graph, or a pre-grad one.
         lowered: A graph of ATen operators.
         made_of: By name of a lowered node: names of the program's nodes, where torch noted them; only the others are sought.
+        saved: By name of a backward graph's input that the forward graph computed: the place of what it was made of.
     """
     pairs = {
         *_inputs(program, lowered),
         *_outputs(program, lowered),
         *_noted(program, lowered, made_of or {}),
     }
+    pairs |= _saved(lowered, pairs, saved or {})
     backward = _backward(lowered)
     if made_of:
         pairs |= inner_pairs(lowered, pairs)
+    else:
+        given = _given(program, lowered, pairs)
+        pairs |= {(high, low) for low, high in traced_pairs(program, lowered, given, backward).items()}
     pairs |= _on_lines(program, lowered, pairs, backward)
     pairs |= fused_pairs(program, lowered, pairs, backward)
     return pairs | item_pairs(program, lowered, pairs)
@@ -47,6 +56,24 @@ def _noted(program: Nodes, lowered: Nodes, made_of: Mapping[str, Sequence[str]])
         for name in made_of.get(node.name, ()):
             if name in at:
                 yield at[name], low
+
+
+def _saved(lowered: Nodes, pairs: set[tuple[int, int]], saved: Mapping[str, int]) -> set[tuple[int, int]]:
+    known = {low for _, low in pairs}
+    return {
+        (saved[node.name], low)
+        for low, node in enumerate(lowered)
+        if node.op == "placeholder" and node.name in saved and low not in known
+    }
+
+
+def _given(program: Nodes, lowered: Nodes, pairs: set[tuple[int, int]]) -> dict[int, int]:
+    """By input of the lowered graph: what it is in the program; the gradients that come in are of its output."""
+    given = {low: high for high, low in pairs if lowered[low].op == "placeholder"}
+    if program and program[-1].op == "output":
+        end = len(program) - 1
+        given |= {low: end for low, node in enumerate(lowered) if node.name.startswith("tangents_")}
+    return given
 
 
 def _on_lines(

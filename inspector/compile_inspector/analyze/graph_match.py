@@ -58,22 +58,12 @@ def match_graphs(left: Graph, right: Graph, *, forward: Graph | None = None) -> 
 
 
 def _lowered(program: Graph, lowered: Graph, forward: Graph | None) -> set[tuple[int, int]]:
-    pairs = lowered_pairs(program.nodes, lowered.nodes, noted_in(lowered, program))
-    if forward is None or lowered.direction != "backward":
-        return pairs
-    known = {low for _, low in pairs}
-    saved = {
-        node.name: index
-        for index, node in enumerate(lowered.nodes)
-        if node.op == "placeholder" and index not in known
-    }
-    made = forward.nodes
-    pairs.update(
-        (one, saved[made[other].name])
-        for one, other in lowered_pairs(program.nodes, made, noted_in(forward, program))
-        if made[other].name in saved
-    )
-    return pairs
+    saved: dict[str, int] = {}
+    if forward is not None and lowered.direction == "backward":
+        made = forward.nodes
+        for one, other in sorted(lowered_pairs(program.nodes, made, noted_in(forward, program))):
+            saved.setdefault(made[other].name, one)
+    return lowered_pairs(program.nodes, lowered.nodes, noted_in(lowered, program), saved)
 
 
 def match_one_to_one(left: Graph, right: Graph) -> tuple[tuple[int, int], ...]:

@@ -17,6 +17,7 @@ _SPELLED = {
     "conv1d": "convolution", "conv2d": "convolution", "conv3d": "convolution", "cross_entropy_loss": "nll_loss", "nll_loss_forward": "nll_loss",
     "cross_entropy": "nll_loss", "max_pool2d": "max_pool2d_with_indices", "masked_fill_": "where", "masked_fill": "where",
     "adaptive_avg_pool2d": "mean", "concat": "cat", "concatenate": "cat", "clamp_min": "clamp", "clamp_max": "clamp",
+    "native_dropout": "dropout", "embedding_dense": "embedding", "threshold": "relu",
 }  # fmt: skip
 _BARE_OPERATORS = {"and_", "or_", "not_"}
 _OVERLOADED = re.compile(r"torch\.ops\.[^.]+\.([^.]+)(?:\.[^.]+)?$")

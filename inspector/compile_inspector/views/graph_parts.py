@@ -69,7 +69,7 @@ def _known_by(left: Graph, right: Graph) -> str | None:
     program, lowered = (left, right) if left.stage in PYTHON_LEVEL else (right, left)
     noted = noted_in(lowered, program)
     if not noted:
-        return "Matched by line, module and operation: this recording does not hold what torch noted of it."
+        return "Matched along the values, by line and operation: this recording does not hold what torch noted of it."
     made = [node.name for node in lowered.nodes if node.op.startswith("call_")]
     left_out = sum(name not in noted for name in made)
     if not left_out:
