@@ -561,16 +561,18 @@ def test_a_file_that_is_not_there_or_damaged(saved: Path, caplog: pytest.LogCapt
         decorated(force_aot_load=True)._try_load_aot_compiled_fn(saved)
 
 
-def test_a_miss_is_told_beside_the_artifact(home: Path) -> None:
-    """What a lookup differed in lies beside the nearest artifact, for other processes; a hit adds nothing."""
+def test_a_miss_is_told_beside_the_artifact(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a lookup differed in lies beside the nearest artifact, for other processes, with the line that reads it; a hit adds nothing."""
     kept()
     path = artifact(home)
-    module = applied()
-    module.scale = 8.0
-    assert right(module, torch.ones(5, 4))
+    monkeypatch.setitem(globals(), "RATE", 8.0)
+    assert right(applied(), torch.ones(5, 4))
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("COMPILE_INSPECTOR_CACHE_ROOT", str(home / "cache"))
     loaded()
     (miss,) = misses.of(path)
-    ((part,),) = (miss.differs,)
-    line = inspect.getsourcelines(Model.doubled.fget)[1] + 2  # type: ignore[attr-defined]
-    assert (part.component, part.was, part.now) == ("L['self'].scale", "1.5", "8.0")
+    (part,) = miss.differs
+    line = inspect.getsourcelines(Model.forward)[1] + 1
+    assert (part.component, part.was, part.now) == ("G['RATE']", "2.0", "8.0")
     assert (part.file, part.line) == (__file__, line)
