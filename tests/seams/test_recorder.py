@@ -266,12 +266,17 @@ def test_a_fault_while_a_seam_writes_reaches_nobody(seam: str, monkeypatch: pyte
     monkeypatch.setattr(module, "install", install)
     torch._dynamo.reset()
     scale = 1 + random.random()  # a graph that no cache holds
-    backend = "inductor" if seam in ("inductor_partitions", "cudagraph_trees") else "eager"
+    lowering = ("inductor_partitions", "cudagraph_trees", "kernel_nodes")
+    backend = "inductor" if seam in lowering else "eager"
     mode = "reduce-overhead" if seam == "cudagraph_trees" else None
     f = torch.compile(lambda x: x * scale, backend=backend, mode=mode)
-    with ci.record() as recorder:
-        torch.testing.assert_close(f(torch.ones(3)), torch.full((3,), scale))
-        torch.testing.assert_close(f(torch.ones(4)), torch.full((4,), scale))
+    trained = seam == "kernel_nodes"
+    with ci.record(provenance=trained) as recorder:
+        for size in (3, 4):
+            made = f(torch.ones(size, requires_grad=trained))
+            torch.testing.assert_close(made.detach(), torch.full((size,), scale))
+            if trained:
+                made.sum().backward()
     assert ids(recorder.session) == ["0/0", "0/1"]
     assert any("planted" in loss.what for loss in recorder.session.losses)
 
