@@ -41,7 +41,8 @@ USES = (
     "torch.utils._ordered_set:OrderedSet",
     "torch.utils._pytree:tree_map",
 )
-_IDENTITY = re.compile(r"(___check_(?:obj|type)_id\(.*?, )\d+|\b0x[0-9a-f]+")
+_IDENTITY = re.compile(r"(___check_(?:obj|type)_id\(.*?, )\d+|\b0x[0-9a-f]+|, file \"[^\"]*\", line \d+(?=>)")
+"""What a guard's text says of one process alone: addresses, and where the code objects that it names were written."""
 
 
 class Unkeepable(Exception):  # noqa: N818
