@@ -189,9 +189,11 @@ class Session(Tables):
         Raises:
             InspectorError: There is no such graph; the message lists those that there are.
         """
+        from compile_inspector.views.collection import collection_put_off
         from compile_inspector.views.graph_view import GraphView, find_graph
 
-        return GraphView(self, find_graph(self, compile_id, stage))
+        with collection_put_off():
+            return GraphView(self, find_graph(self, compile_id, stage))
 
     def __str__(self) -> str:
         from compile_inspector.views.text import print_text
