@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 import compile_inspector as ci
 from browser.explorer import Explorer, Watch
@@ -25,13 +25,6 @@ MODULES = 14
 def session() -> ci.Session:
     """A decoder of four layers."""
     return ci.load(DATA / "stages.log.gz")
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme="light")
-    yield page
-    page.close()
 
 
 @pytest.fixture

@@ -34,13 +34,6 @@ def file(session: ci.Session, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme="light")
-    yield page
-    page.close()
-
-
-@pytest.fixture
 def seen(page: Page, file: Path) -> Iterator[Explorer]:
     """The explorer of the page; afterwards, that nothing went out and no complaint was heard."""
     watch = Watch(page)

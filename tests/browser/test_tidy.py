@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 import compile_inspector as ci
 from browser.explorer import Explorer, Watch
@@ -65,13 +65,6 @@ class Host:
                 return
             self.page.wait_for_timeout(25)
         pytest.fail("it did not come to that")
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme="light")
-    yield page
-    page.close()
 
 
 @pytest.fixture

@@ -10,11 +10,9 @@ Source: `torch._inductor.cudagraph_trees`, `torch._inductor.cudagraph_utils`, `t
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import itertools
 import re
-import sys
 import threading
 import time
 import weakref
@@ -29,7 +27,7 @@ from compile_inspector.torch_seams.probe import (
     lookup,
     once_loaded,
     patch,
-    probe_names,
+    probe_unloaded,
 )
 
 NAME = "cudagraph_trees"
@@ -66,11 +64,7 @@ _observed: _Observed | None = None
 
 def probe() -> Capability:
     """Whether this torch has its trees of CUDA graphs where they can be watched; Inductor is not loaded to find out."""
-    if _TREES in sys.modules:
-        return probe_names(USES)
-    if importlib.util.find_spec(_TREES) is None:
-        return Capability(available=False, reason=f"{_TREES} is not there")
-    return Capability(available=True)
+    return probe_unloaded(_TREES, USES)
 
 
 def live() -> list[tuple[str, dict[str, Any], Any]]:

@@ -7,8 +7,6 @@ Source: `torch._inductor.scheduler.Scheduler.graph_partition`, `torch._inductor.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +19,7 @@ from compile_inspector.torch_seams.probe import (
     lookup,
     once_loaded,
     patch,
-    probe_names,
+    probe_unloaded,
 )
 
 NAME = "inductor_partitions"
@@ -37,11 +35,7 @@ _CUSTOM = "custom partition op: "
 
 def probe() -> Capability:
     """Whether this torch partitions, and can be watched at it; Inductor is not loaded to find out."""
-    if _SCHEDULER in sys.modules:
-        return probe_names(USES)
-    if importlib.util.find_spec(_SCHEDULER) is None:
-        return Capability(available=False, reason=f"{_SCHEDULER} is not there")
-    return Capability(available=True)
+    return probe_unloaded(_SCHEDULER, USES)
 
 
 def wrap_partitions(wrapper: Callable[..., Any]) -> Undo:

@@ -9,8 +9,6 @@ Source: `torch._inductor.debug.dump_inductor_provenance_info`, `_inductor_triton
 from __future__ import annotations
 
 import functools
-import importlib.util
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +19,7 @@ from compile_inspector.torch_seams.probe import (
     Undo,
     once_loaded,
     patch,
-    probe_names,
+    probe_unloaded,
 )
 
 NAME = "kernel_nodes"
@@ -35,11 +33,7 @@ _SAID = "cppCodeToPost"
 
 def probe() -> Capability:
     """Whether this torch keeps the nodes of kernels; Inductor is not loaded to find out."""
-    if _DEBUG in sys.modules:
-        return probe_names(USES)
-    if importlib.util.find_spec(_DEBUG) is None:
-        return Capability(available=False, reason=f"{_DEBUG} is not there")
-    return Capability(available=True)
+    return probe_unloaded(_DEBUG, USES)
 
 
 def install(emit: Emit, faults: Faults) -> Undo:

@@ -80,6 +80,15 @@ def probe_names(paths: tuple[str, ...]) -> Capability:
     return Capability(available=True)
 
 
+def probe_unloaded(module: str, paths: tuple[str, ...]) -> Capability:
+    """The same for a module that is not loaded to find out: until it is, it counts as whole where it is there."""
+    if module in sys.modules:
+        return probe_names(paths)
+    if importlib.util.find_spec(module) is None:
+        return Capability(available=False, reason=f"{module} is not there")
+    return Capability(available=True)
+
+
 def patch(owner: Any, name: str, make: Callable[[Any], Any]) -> Undo:
     """Replaces ``owner.name`` by ``make(original)``; the undo puts back exactly what was there.
 
