@@ -551,6 +551,22 @@ def test_pieces_are_captured_and_run_from_their_graphs() -> None:
     stack_right(model, 4)
 
 
+def test_pieces_warm_up_where_they_are_captured() -> None:
+    """Beyond the two runs that learn what the code reads, what lies between the pieces runs once a size, however often they warm up."""
+    model, _ = piecewise()
+    ran: list[int] = []
+
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, out: torch.Tensor) -> None:
+        ran.append(len(q))
+        out.copy_(q + k + v)
+
+    with torch.library._scoped_library("silly", "IMPL") as library:
+        library.impl("attention", attend, "CPU", allow_override=True)
+        report = ci.capture_graphs(model, [3, 2], warmups=4)
+    assert {size: ran.count(size) for size in (3, 2)} == {3: 2 * 3, 2: 2}
+    assert {(row.size, row.warmups) for row in report.rows} == {(3, 4), (2, 4)}
+
+
 def test_a_whole_model_that_cannot_be_captured_runs_by_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """FULL_AND_PIECEWISE with a whole graph that fails: the sizes run from the pieces' graphs, and the reason is told."""
     model, _ = piecewise("FULL_AND_PIECEWISE")

@@ -11,7 +11,7 @@ import torch
 
 import attention_models
 import compile_inspector as ci
-from compile_inspector.engine.cudagraph import PieceOf
+from compile_inspector.engine.cudagraph import PieceOf, collecting
 from compile_inspector.engine.static_graph import FakeStaticGraph, StaleAddress, static_graphs
 from compile_inspector.errors import InvalidConfig
 
@@ -195,6 +195,27 @@ def test_a_list_of_arguments_that_the_callable_empties() -> None:
             assert wrapper([x, y])[0].tolist() == [value + 1] * 2
     with within(2), pytest.raises(StaleAddress, match="argument 1"):
         wrapper([x, torch.ones(2)])
+
+
+@pytest.mark.parametrize("configured", [0, 3])
+def test_a_collected_capture_warms_up_in_the_same_call(configured: int) -> None:
+    """Two warm-ups and the capture are one call, whatever later captures are configured to wait for; each run gets a list of its own."""
+    given: list[int] = []
+
+    def boxed(arguments: list[torch.Tensor]) -> tuple[torch.Tensor]:
+        given.append(len(arguments))
+        x, y = arguments
+        arguments.clear()
+        return (x + y,)
+
+    wrapper, x, y = wrapped(boxed, cudagraph_num_of_warmups=configured), torch.ones(2), torch.ones(2)
+    with within(2), collecting(2, 0) as collected:
+        assert wrapper([x, y])[0].tolist() == [2.0, 2.0]
+    assert given == [2, 2, 2]
+    ((made, capture),) = collected.captures
+    assert made is wrapper
+    assert (capture.event, capture.warmups) == ("captured", 2)
+    assert collected.warmup_ns > 0
 
 
 def test_copied_arguments_that_share_memory_are_not_captured() -> None:

@@ -163,9 +163,12 @@ class Run:
             if reason is not None:
                 raise Refused(reason)
             dispatch = self._dispatch(leaves, size)
-            self._warm(dispatch, leaves)
+            ran = 0
+            if dispatch.watched is None:
+                self._learn(dispatch, leaves)
+                ran = 2
             make = self._full if mode is FULL else self._pieces
-            graph = make(dispatch, leaves, size)
+            graph = make(dispatch, leaves, size, ran)
             exceeded = budget.exceeded(graph.capture.pool_bytes_after)
             if exceeded is not None:
                 if self._any():
@@ -221,17 +224,8 @@ class Run:
             raise Refused(msg)
         return self.captured.through(entry)
 
-    def _warm(self, dispatch: Dispatch, leaves: list[Any]) -> None:
-        """Runs the call as it is. The first time for an entry, what it reads and writes is seen at that: two runs that warm up, too."""
-        args, kwargs = self.shape.build(leaves)
-        seen = 0
-        if dispatch.watched is None:
-            self._learn(dispatch, leaves)
-            seen = 2
-        for _ in range(self._warmups - seen):
-            dispatch.entry.run(self.module, *args, **kwargs)
-
     def _learn(self, dispatch: Dispatch, leaves: list[Any]) -> None:
+        """Runs the call twice as it is, before the first capture of an entry, and sees what it reads and writes."""
         args, kwargs = self.shape.build(leaves)
         entry, own = dispatch.entry, {id(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor)}
         before = {index: leaves[index].clone() for index, _ in self.shape.tensors}
@@ -261,7 +255,7 @@ class Run:
             )
         dispatch.watch(watched)
 
-    def _full(self, dispatch: Dispatch, leaves: list[Any], size: int) -> SizeGraph:
+    def _full(self, dispatch: Dispatch, leaves: list[Any], size: int, ran: int) -> SizeGraph:
         entry, instance, build = dispatch.entry, weakref.ref(self.module), self.shape.build
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         factory, _ = factory_for(tensors)
@@ -273,6 +267,8 @@ class Run:
             args, kwargs = build(kept)
             return entry.run(instance(), *args, **kwargs)
 
+        for _ in range(self._warmups - ran):
+            run()
         try:
             outputs = graph.record(run, tensors)
         except torch.OutOfMemoryError:
@@ -283,29 +279,29 @@ class Run:
             first = str(error).strip().partition("\n")[0]
             msg = f"the capture failed: {type(error).__name__}: {first}"
             raise Refused(msg) from error
-        capture = self._capture(dispatch, size, FULL)
+        capture = self._capture(dispatch, size, FULL, ran)
         capture.capture_ns = graph.capture_ns
         capture.pool_bytes_before, capture.pool_bytes_after = graph.pool_bytes_before, graph.pool_bytes_after
         capture.kernel_count, capture.memcpy_count = graph.kernel_count, graph.memcpy_count
         compilation_counter.add("num_cudagraph_captured")
         return SizeGraph(size, capture, leaves, graph, flattened(outputs)[0])
 
-    def _pieces(self, dispatch: Dispatch, leaves: list[Any], size: int) -> SizeGraph:
-        capture = self._capture(dispatch, size, PIECEWISE)
+    def _pieces(self, dispatch: Dispatch, leaves: list[Any], size: int, ran: int) -> SizeGraph:
+        capture = self._capture(dispatch, size, PIECEWISE, ran)
         graph = SizeGraph(size, capture, leaves)
         begin = time.perf_counter_ns()
-        with collecting() as collected:
+        with collecting(self._warmups, ran) as collected:
+            graph.pieces = collected.captures
             try:
                 dispatch.run_pieces(graph, self.module, None)
             except BaseException:
-                graph.pieces = list(collected)
                 graph.free()
                 raise
-        capture.capture_ns = time.perf_counter_ns() - begin
-        graph.pieces = list(collected)
-        made = [one for _, one in collected if one.event == "captured"]
+        capture.capture_ns = time.perf_counter_ns() - begin - collected.warmup_ns
+        pieces = [one for _, one in graph.pieces]
+        made = [one for one in pieces if one.event == "captured"]
         if not made:
-            reasons = [one.reason for _, one in collected if one.reason is not None]
+            reasons = [one.reason for one in pieces if one.reason is not None]
             graph.free()
             raise Refused(
                 reasons[0] if reasons else "no piece of the compiled code can be captured by itself"
@@ -316,15 +312,14 @@ class Run:
         )
         capture.kernel_count = _sum(one.kernel_count for one in made)
         capture.memcpy_count = _sum(one.memcpy_count for one in made)
-        if len(made) < len(collected):
-            capture.reason = f"{len(collected) - len(made)} of {len(collected)} pieces run without a graph"
+        if len(made) < len(pieces):
+            capture.reason = f"{len(pieces) - len(made)} of {len(pieces)} pieces run without a graph"
         return graph
 
-    def _capture(self, dispatch: Dispatch, size: int, mode: CUDAGraphMode) -> Capture:
+    def _capture(self, dispatch: Dispatch, size: int, mode: CUDAGraphMode, ran: int) -> Capture:
         piece = PieceOf(dispatch.entry.compile_id, None, self.program.prefix)
-        return Capture(
-            next_id(), piece, {"num_tokens": size}, mode.name, event="captured", warmups=self._warmups
-        )
+        warmups = max(self._warmups, ran)
+        return Capture(next_id(), piece, {"num_tokens": size}, mode.name, event="captured", warmups=warmups)
 
     def _probe(self, dispatch: Dispatch, graph: SizeGraph, below: int) -> None:
         """Finds out whether smaller batches may be padded to this size: once for the largest that some are, once for the smallest."""

@@ -37,18 +37,34 @@ next_id = _ids.__next__
 """Numbers captures in the process."""
 
 
-_collector: ContextVar[list[tuple[CUDAGraphWrapper, Capture]] | None] = ContextVar(
-    "compile_inspector_captures", default=None
-)
+@dataclass
+class Collected:
+    """The captures of one call.
+
+    Attributes:
+        warmups: How often each piece runs before its capture.
+        ran: How often it has run before the call.
+        captures: With what made each.
+        warmup_ns: Time that warming up took, nanoseconds.
+    """
+
+    warmups: int
+    ran: int
+    captures: list[tuple[CUDAGraphWrapper, Capture]] = field(default_factory=list)
+    warmup_ns: int = 0
+
+
+_collector: ContextVar[Collected | None] = ContextVar("compile_inspector_captures", default=None)
 
 
 @contextmanager
-def collecting() -> Generator[list[tuple[CUDAGraphWrapper, Capture]]]:
+def collecting(warmups: int, ran: int) -> Generator[Collected]:
     """Collects every capture that begins in its block, with what makes it; it is told by `live` alone.
 
-    Running out of memory is raised in it, not recorded; garbage was collected before it.
+    A piece warms up where it is captured, in the same call: what lies between the pieces runs once. Running out of memory is raised in it, not
+    recorded; garbage was collected before it.
     """
-    collected: list[tuple[CUDAGraphWrapper, Capture]] = []
+    collected = Collected(warmups, ran)
     token = _collector.set(collected)
     try:
         yield collected
@@ -326,7 +342,10 @@ class CUDAGraphWrapper:
             if capture.event == "skipped":
                 capture.call_count += 1
                 return self.runnable(*args, **kwargs)
-            if capture.warmups < self._warmups:
+            collected = _collector.get()
+            if collected is not None:
+                self._warm_up(collected, capture, args, kwargs)
+            elif capture.warmups < self._warmups:
                 capture.warmups += 1
                 return self.runnable(*args, **kwargs)
             try:
@@ -337,6 +356,19 @@ class CUDAGraphWrapper:
                 raise
             return self._capture(entry, args, kwargs, context.batch_descriptor)
 
+    def _warm_up(
+        self, collected: Collected, capture: Capture, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        begin = time.perf_counter_ns()
+        capture.warmups = max(capture.warmups, collected.ran)
+        if capture.warmups < collected.warmups:
+            layout, leaves = laid_out(args, kwargs)
+            for _ in range(collected.warmups - capture.warmups):
+                again, named = layout.call(leaves)
+                self.runnable(*again, **named)
+            capture.warmups = collected.warmups
+        collected.warmup_ns += time.perf_counter_ns() - begin
+
     def _new_capture(self, context: ForwardContext) -> Capture:
         descriptor: Any = context.batch_descriptor
         key = dict(descriptor._asdict()) if hasattr(descriptor, "_asdict") else None
@@ -345,7 +377,7 @@ class CUDAGraphWrapper:
         capture = Capture(next(_ids), self._piece, key, self.runtime_mode.name)
         collected = _collector.get()
         if collected is not None:
-            collected.append((self, capture))
+            collected.captures.append((self, capture))
         return capture
 
     def _capture(self, entry: _Entry, args: tuple[Any, ...], kwargs: dict[str, Any], descriptor: Any) -> Any:

@@ -10,6 +10,8 @@ import torch
 from compile_inspector.engine.arguments import CallShape
 from compile_inspector.engine.dispatch import Rule, narrowed
 
+_NORMAL = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+"""What torch fills with a normal distribution in place."""
 _TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-4, torch.bfloat16: 3e-2, torch.float16: 1e-2}
 
 
@@ -21,15 +23,12 @@ def randomise(
         tensor = leaves[index]
         generator = generators.setdefault(leaf.device, torch.Generator(leaf.device).manual_seed(7))
         with torch.no_grad():
-            if leaf.dtype.is_floating_point or leaf.dtype.is_complex:
-                tensor.copy_(_normal(tensor, generator))
+            if leaf.dtype in _NORMAL:
+                tensor.normal_(generator=generator)
+            elif leaf.dtype.is_floating_point or leaf.dtype.is_complex:
+                tensor.copy_(torch.randn(tensor.shape, generator=generator, device=leaf.device))
             else:
-                tensor.copy_(torch.randint(0, 2, tensor.shape, generator=generator, device=leaf.device))
-
-
-def _normal(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    dtype = tensor.dtype if tensor.dtype in (torch.float32, torch.float64, torch.complex64) else torch.float32
-    return torch.randn(tensor.shape, generator=generator, device=tensor.device, dtype=dtype)
+                tensor.random_(0, 2, generator=generator)
 
 
 def pad(shape: CallShape, buffers: Sequence[Any], leaves: Sequence[Any], size: int) -> None:

@@ -105,11 +105,9 @@ class CudaStaticGraph:
             RuntimeError: CUDA cannot capture ``run``; nothing of it was executed on the GPU.
         """
         self.pool_bytes_before = cuda_graphs.pool_bytes()
-        begin = time.perf_counter_ns()
-        self._graph, outputs = cuda_graphs.capture(
+        self._graph, outputs, self.capture_ns = cuda_graphs.capture(
             run, gc_disable=self._gc_disable, weak_outputs=self._weak_ref_output
         )
-        self.capture_ns = time.perf_counter_ns() - begin
         self.pool_bytes_after = cuda_graphs.pool_bytes()
         self.kernel_count, self.memcpy_count = cuda_graphs.count_nodes(self._graph)
         self._graph.replay()

@@ -51,8 +51,8 @@ def probe() -> Capability:
     return probe_names(USES)
 
 
-def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> tuple[Any, Any]:
-    """Records what ``run`` does on the GPU, without executing it: the graph, and what ``run`` returned.
+def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> tuple[Any, Any, int]:
+    """Records what ``run`` does on the GPU, without executing it: the graph, what ``run`` returned, and the nanoseconds that it took.
 
     Args:
         run: Its outputs lie in the graphs' pool and hold nothing yet.
@@ -74,7 +74,8 @@ def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> 
         _stream = torch.cuda.Stream()
     other = next(iter(_live), None)
     pool = _shared_pool(other)
-    graph, before = torch.cuda.CUDAGraph(keep_graph=True), _reserved()
+    before, begin = _reserved(), time.perf_counter_ns()
+    graph = torch.cuda.CUDAGraph(keep_graph=True)
     with torch.cuda.stream(_stream):
         try:
             graph.capture_begin(pool=pool, capture_error_mode="thread_local")
@@ -86,10 +87,11 @@ def capture(run: Callable[[], Any], *, gc_disable: bool, weak_outputs: bool) -> 
             _abandon(graph, pool)
             raise
     graph.instantiate()
+    capture_ns = time.perf_counter_ns() - begin
     if _held is not None:
         _held += max(_reserved() - before, 0)
     _live.add(graph)
-    return graph, outputs
+    return graph, outputs, capture_ns
 
 
 @functools.cache
@@ -245,16 +247,15 @@ def count_nodes(graph: Any) -> tuple[int | None, int | None]:
     size, kind = ctypes.c_size_t(0), ctypes.c_int(-1)
     if nodes_of(raw, None, ctypes.byref(size)):
         return None, None
-    nodes = (ctypes.c_void_p * size.value)()
+    nodes, found = (ctypes.c_void_p * size.value)(), ctypes.byref(kind)
     if size.value and nodes_of(raw, nodes, ctypes.byref(size)):
         return None, None
-    counts = [0, 0]
+    counts: dict[int, int] = {}
     for node in nodes:
-        if kind_of(node, ctypes.byref(kind)):
+        if kind_of(node, found):
             return None, None
-        if kind.value in (_KERNEL, _MEMCPY):
-            counts[kind.value] += 1
-    return counts[_KERNEL], counts[_MEMCPY]
+        counts[kind.value] = counts.get(kind.value, 0) + 1
+    return counts.get(_KERNEL, 0), counts.get(_MEMCPY, 0)
 
 
 @functools.cache
