@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from regenerate import NOTEBOOKS, portable, tidied
 
@@ -43,6 +44,25 @@ def test_every_cell_was_run_in_order(notebook) -> None:
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     kinds = {(output.output_type, output.get("name")) for cell in code for output in cell.outputs}
     assert kinds <= {("display_data", None), ("execute_result", None), ("stream", "stdout")}
+
+
+def test_a_notebook_runs_again_in_its_kernel(tmp_path) -> None:
+    """Whoever runs it once more reads the same: what was compiled before is not in the way."""
+    notebook = nbformat.read(NOTEBOOKS / "recompiles.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and "%load_ext" not in cell.source]
+    again = [nbformat.v4.new_code_cell(cell.source) for cell in code]
+    notebook.cells = [nbformat.v4.new_code_cell("%load_ext compile_inspector"), *code, *again]
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    first, second = map(_printed, code), map(_printed, again)
+    for index, (once, twice) in enumerate(zip(first, second, strict=True)):
+        assert once == twice, code[index].source
+    assert sum(bool(_printed(cell)) for cell in code) > 3
+
+
+def _printed(cell) -> str:
+    """What a cell printed, without the times in it."""
+    text = "".join(output.text for output in cell.outputs if output.output_type == "stream")
+    return re.sub(r"[\d.]+ [nµm]?s\b", "some time", text)
 
 
 def test_no_widget_is_saved(notebook) -> None:

@@ -14,7 +14,7 @@ from compile_inspector.errors import DrawingError, InspectorError
 from compile_inspector.model.tables import Tables
 from compile_inspector.views import graph_drawing
 from compile_inspector.views.graph_view import GraphView, find_graph, joined
-from factory import make_graph, make_tables
+from factory import make_compile, make_graph, make_tables
 from graph_samples import layered
 
 
@@ -63,7 +63,17 @@ def test_another_graph_is_shown() -> None:
     with pytest.raises(InspectorError, match="there are: 0/0 dynamo, 0/0 post_grad, 0/1 dynamo"):
         view.show("0/7")
     with pytest.raises(InspectorError, match="none at all"):
-        find_graph(make_tables(graphs=()), None, None)
+        find_graph(make_tables(graphs=(), compiles=(make_compile("0/0"),)), None, None)
+
+
+def test_where_nothing_was_compiled_the_reason_is_said() -> None:
+    """No graph, as nothing was compiled while recording, nor where all there is was compiled before: what to do is named."""
+    before = make_compile("0/0", recovered=True)
+    for compiles in ((), (before,)):
+        with pytest.raises(
+            InspectorError, match=r"Nothing was compiled .*torch\.compiler\.reset\(\) forgets"
+        ):
+            find_graph(make_tables(graphs=(), compiles=compiles), None, None)
 
 
 def test_of_several_printouts_the_last_is_found() -> None:

@@ -55,6 +55,15 @@ def test_a_recording_of_nothing_says_why_that_may_be() -> None:
     assert "Compiles\n" not in text
 
 
+def test_a_recording_of_what_was_compiled_before_says_so() -> None:
+    """Where every compile is from before the recording, the hint stands above their number."""
+    before = make_compile("0/0", recovered=True)
+    text = print_text(make_tables(compiles=(before,)))
+    assert text.index("torch.compiler.reset() forgets that code.") < text.index(
+        "1 compile from before the recording"
+    )
+
+
 def test_troubles_come_first() -> None:
     """Findings and failures stand before the tables; those come in the order of every other view."""
     lines = print_text(sample_tables()).split("\n")

@@ -16,6 +16,7 @@ from compile_inspector.errors import DrawingError, InspectorError
 from compile_inspector.model.graph import Graph
 from compile_inspector.model.nodes import GraphNode
 from compile_inspector.model.tables import Tables
+from compile_inspector.views.story import NOTHING, NOTHING_HINT, recorded_compiles
 from compile_inspector.views.summary import rows_of
 from compile_inspector.views.words import count
 
@@ -317,6 +318,9 @@ def find_graph(tables: Tables, compile_id: str | None, stage: str | None) -> int
             if graphs[row].compile_id == first.compile_id and graphs[row].stage == first.stage
         ]
         return alike[-1] if stage is not None else rows[0]
+    if not graphs and not recorded_compiles(tables):
+        msg = f"there is no graph: {NOTHING} {NOTHING_HINT}"
+        raise InspectorError(msg)
     there = list(dict.fromkeys(f"{graph.compile_id} {graph.stage}" for graph in graphs))
     listed = ", ".join(there[:_LISTED]) + (
         f", and {len(there) - _LISTED} more" if len(there) > _LISTED else ""

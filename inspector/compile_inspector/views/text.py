@@ -92,7 +92,7 @@ def render_text(tables: Tables, *, name: str | None = None) -> Iterator[Renderab
     """
     summary = summarise(tables)
     yield _headline(name, summary.headline)
-    if not rows_of(tables, "compiles"):
+    if not recorded_compiles(tables):
         yield Text(NOTHING_HINT, style="dim")
     for title, body in (
         ("Findings", list(findings_text(rows_of(tables, "findings")))),
