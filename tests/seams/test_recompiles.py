@@ -126,6 +126,19 @@ def test_each_side_of_a_tensor_is_told_apart() -> None:
     assert transposed == [("L['x'].stride()[0]", "5", "1"), ("L['x'].stride()[1]", "1", "4")]
 
 
+def test_a_ragged_tensor_is_told_by_its_sizes() -> None:
+    """A nested tensor has no strides to hold against those of the compile: what is told are its sizes, and nothing is lost."""
+    first, second = (
+        torch.nested.nested_tensor([torch.ones(n + 1, 2) for n in range(count)], layout=torch.jagged)
+        for count in (3, 4)
+    )
+    session = recorded(lambda x: x * 2, (first,), (second,))
+    assert session.losses == ()
+    assert ("L['x'].size()[0]", "3", "4") in {
+        (guard.source, guard.expected, guard.actual) for guard in last_entry(session).failing
+    }
+
+
 def test_a_shape_relation_gives_every_size_that_it_reads() -> None:
     """A check of two sizes names both, with both values."""
 

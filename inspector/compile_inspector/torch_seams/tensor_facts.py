@@ -25,7 +25,8 @@ class TensorFacts(msgspec.Struct, frozen=True):
         kind: The class's qualified name without its module (``Parameter``), as torch's guard text has it.
         keys: Names of the dispatch keys, those switched on and off around the call applied.
         size: In elements.
-        stride: In elements.
+        stride: In elements; empty where the layout (sparse, jagged) has none.
+        is_switched: Whether it has lost keys by the call's ``torch.inference_mode()`` alone: it was made outside that mode.
     """
 
     kind: str
@@ -36,10 +37,13 @@ class TensorFacts(msgspec.Struct, frozen=True):
     keys: frozenset[str]
     size: tuple[int, ...]
     stride: tuple[int, ...]
+    is_switched: bool = False
 
     @property
     def is_contiguous(self) -> bool:
-        """Whether the strides are those of a freshly made tensor of this size."""
+        """Whether the strides are those of a freshly made tensor of this size, as far as there are any."""
+        if len(self.stride) != len(self.size):
+            return True
         expected, step = [], 1
         for size in reversed(self.size):
             expected.append(step)
@@ -87,6 +91,7 @@ def facts_of(tensor: Any) -> TensorFacts:
             keys=_keys(tensor),
             size=tuple(tensor.size()),
             stride=tuple(tensor.stride()) if tensor.layout is torch.strided else (),
+            is_switched=torch.is_inference_mode_enabled() and not tensor.is_inference(),
         )
 
 

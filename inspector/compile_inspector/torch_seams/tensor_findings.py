@@ -64,7 +64,8 @@ def _properties(match: re.Match[str], facts: TensorFacts) -> list[tuple[str, str
     wanted_device = _device(wanted_keys, match["device"])
     if wanted_device is None or wanted_device == facts.device:
         gone, new = wanted_keys - facts.keys, facts.keys - wanted_keys
-        return [*properties, ("dispatch keys", _names(gone, new), _names(new, gone))]
+        mode = " under torch.inference_mode()" if facts.is_switched and gone and not new else ""
+        return [*properties, ("dispatch keys", _names(gone, new), _names(new, gone) + mode)]
     return [*properties, ("device", wanted_device, facts.device)]
 
 

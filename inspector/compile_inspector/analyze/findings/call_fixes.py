@@ -17,6 +17,7 @@ _NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?(?:e[-+]?\d+)?|inf|nan)$")
 _INT = re.compile(r"-?\d+$")
 _COMPOUND = re.compile(r"(?:with|for|if|while|try|return|assert|yield)\b|.*;")
 _AUTOCAST = re.compile(r"autocast\((\w+)\)_(enabled|dtype)$")
+_MODES = {"grad_mode": "grad mode", "inference_mode": "inference mode"}
 _DISPATCH = "dispatch keys"
 _INFERENCE = re.compile(r"\b(?:ADInplaceOrView|Autograd\w*)\b")
 _VALUES = frozenset({"EQUALS_MATCH", "CONSTANT_MATCH", "LAMBDA_GUARD", "TYPE_MATCH"})
@@ -103,6 +104,8 @@ def _context(guards: Guards) -> list[str]:
         cast = _AUTOCAST.match(guard.source)
         if guard.source == "grad_mode" and guard.expected in ("True", "False"):
             found[f"torch.set_grad_enabled({guard.expected})"] = None
+        elif guard.source == "inference_mode":
+            found |= dict.fromkeys(("torch.inference_mode(False)", "torch.no_grad()"))
         elif cast is not None and guard.expected is not None:
             casts.setdefault(cast[1], {})[cast[2]] = guard.expected
     for device, was in casts.items():
@@ -128,12 +131,16 @@ def _inside(contexts: Iterable[str], site: Site) -> str:
 
 
 def _of_state(guards: Guards, site: Site, _first: Site) -> Fix:
-    modes = " and ".join(
-        dict.fromkeys("grad mode" if guard.source == "grad_mode" else "autocast" for guard in guards)
+    modes = " and ".join(dict.fromkeys(_MODES.get(guard.source, "autocast") for guard in guards))
+    tensors = (
+        ", and so do the lines that make its tensors"
+        if any(guard.source == "inference_mode" for guard in guards)
+        else ""
     )
     return Fix(
         _inside(_context(guards), site),
-        f"{site.instead}: every call runs in one {modes}; where both modes are needed, two compiles are what it takes, and no more come",
+        f"{site.instead}: every call runs in one {modes}{tensors}; where both modes are needed, two compiles are what it takes, "
+        "and no more come",
     )
 
 

@@ -13,6 +13,8 @@ from compile_inspector.model.locations import Location
 from compile_inspector.model.recompiles import EntryCheck, FailingGuard, Recompile
 
 ChangeKind = Literal["specialization", "zero-one", "duck-shape", "static-first", "recompile"]
+
+
 _AUTOCAST = re.compile(r"autocast\((\w+)\)_")
 _TORCH = re.compile(r"/(?:site|dist)-packages/torch/")
 _SYMBOLIC = frozenset({"dynamic", "marked", "duck-shared", "unbacked"})
@@ -77,7 +79,7 @@ def telling(failing: Iterable[FailingGuard]) -> tuple[FailingGuard, ...]:
         for guard in guards
         if ".stride()[" not in guard.source or guard.source.partition(".stride()[")[0] not in resized
     )
-    return _without_keys(kept or guards)
+    return _in_one_mode(_without_keys(kept or guards))
 
 
 def _without_keys(guards: tuple[FailingGuard, ...]) -> tuple[FailingGuard, ...]:
@@ -87,6 +89,21 @@ def _without_keys(guards: tuple[FailingGuard, ...]) -> tuple[FailingGuard, ...]:
         return guards
     keys = {f"dispatch keys {without}Autocast{device}" for device in cast for without in ("", "without ")}
     return tuple(guard for guard in guards if guard.kind != "TENSOR_MATCH" or guard.expected not in keys)
+
+
+def _in_one_mode(guards: tuple[FailingGuard, ...]) -> tuple[FailingGuard, ...]:
+    """Under ``inference_mode`` every tensor loses dispatch keys: where nothing else tells of that mode, it is told once, as what changed."""
+    lost = [guard for guard in guards if (guard.actual or "").endswith(" under torch.inference_mode()")]
+    if not lost or any(guard.source == "grad_mode" for guard in guards):
+        return guards
+    mode = msgspec.structs.replace(
+        lost[0], source="inference_mode", expected="False", actual="True", others=()
+    )
+    made = {
+        "dispatch keys without ADInplaceOrView, AutogradCPU",
+        "dispatch keys without ADInplaceOrView, AutogradCUDA",
+    }
+    return (mode, *(guard for guard in guards if guard not in lost and guard.actual not in made))
 
 
 def _mixed(kinds: list[ChangeKind]) -> ChangeKind:

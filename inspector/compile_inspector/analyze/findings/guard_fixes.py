@@ -129,8 +129,8 @@ def _of_value(guard: FailingGuard, site: Site) -> Fix:
     if of_inference(guard):
         return Fix(
             None,
-            f"no setting helps: {name} was made under torch.inference_mode() for one call and outside it for the other, and its dispatch keys "
-            f"tell; make it in the same mode for every call; this one is {site}",
+            f"no setting helps: {name} was made, or the call run, under torch.inference_mode() for one call and outside it for the other, and its "
+            f"dispatch keys tell; make it and run every call in the same mode; this one is {site}",
         )
     if guard.kind == "TENSOR_MATCH" and _RANK.match(guard.expected or ""):
         return Fix(
