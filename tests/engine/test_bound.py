@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from compile_inspector.engine.bound import laid_out, sameness
+from compile_inspector.engine.bound import laid_out, place_of, sameness
 from compile_inspector.engine.static_graph import StaleAddress
 from compile_inspector.engine.watched import Watched
 
 
 def bound(leaves: list[Any], copied: tuple[int, ...] = ()) -> Any:
     tensors = [
-        (index, one.data_ptr(), one.shape)
+        place_of(index, one)
         for index, one in enumerate(leaves)
         if isinstance(one, torch.Tensor) and index not in copied
     ]

@@ -7,6 +7,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -195,6 +196,87 @@ def test_rows_that_depend_on_one_another_are_never_padded(make: Any, why: str) -
     assert make is Remembering or any(why in remark for remark in report.remarks)
 
 
+class Grouped(torch.nn.Module):
+    """Rows in groups, so that only multiples are batches; a group's rows depend on one another, on those of other groups where asked."""
+
+    def __init__(self, group: int, *, mixing: bool = False) -> None:
+        super().__init__()
+        self.group, self.mixing = group, mixing
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        groups = x.view(-1, self.group, WIDTH)
+        return (groups - (groups.mean(0) if self.mixing else 1)).view(-1, WIDTH)
+
+
+@pytest.mark.parametrize("policy", ["recompile", "ignore"])
+@pytest.mark.parametrize("mixing", [False, True])
+def test_padding_is_tried_with_a_batch_that_the_model_takes(policy: str, mixing: bool) -> None:
+    """A model of multiples of 4 takes neither the 9 nor the 15 below 16: it is tried with 12, and such a call is cut to its rows."""
+    model = Grouped(4, mixing=mixing)
+    applied(model, 8, dropped_guards=policy).capture([8, 16])
+    right(model, torch.randn(12, WIDTH))
+    assert replays(model) == ({16: 0, 8: 0} if mixing else {16: 1, 8: 0})
+    assert all("of a batch of 12 changes" in reason for reason in bypasses(model))
+
+
+def test_what_could_not_be_tried_is_not_padded() -> None:
+    """No multiple of 67 was tried below 201: a call with 134 rows runs compiled, and says why."""
+    model = Grouped(67)
+    applied(model, 134).capture([201])
+    right(model, torch.randn(134, WIDTH))
+    right(model, torch.randn(201, WIDTH))
+    assert replays(model) == {201: 1}
+    assert bypasses(model) == {
+        "only the sizes that were captured run from graphs: no size between them could be tried": 1
+    }
+
+
+def test_random_results_are_the_reason_where_they_are() -> None:
+    """Dropout makes no rows depend on one another: that two calls differ is said."""
+    model = torch.nn.Sequential(torch.nn.Dropout(0.5))
+    config = ci.InspectorConfig({"backend": "eager"})
+    one = ci.apply(model, dynamic_arg_dims={"input": 0}, vllm_config=config)
+    model(torch.ones(4, 64))
+    (remark,) = one.capture([4, 8]).remarks
+    assert "two calls with the same arguments give different results" in remark
+
+
+class Positions(torch.nn.Module):
+    """Adds the embedding of each row's position, of which there are 16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = torch.nn.Embedding(16, WIDTH)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.table(torch.arange(x.shape[0]))
+
+
+def test_a_size_that_the_model_cannot_take_leaves_the_others() -> None:
+    """It fails while it warms up, first of all as it is the largest: it is told, and the others are captured."""
+    model = Positions()
+    report = applied(model).capture([4, 8, 32])
+    assert report.captured == (4, 8)
+    assert report.rows[0].reason == "a call of this size fails: IndexError: index out of range in self"
+    right(model, torch.randn(7, WIDTH))
+
+
+def test_a_size_that_does_not_compile_says_why() -> None:
+    """What torch explains at length is told in a line."""
+
+    class Checked(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if x.shape[0] > 16:
+                msg = "too many rows"
+                raise ValueError(msg)
+            return x * 2
+
+    report = applied(Checked()).capture([4, 32])
+    assert report.captured == (4,)
+    assert "\n" not in (report.rows[0].reason or "")
+    assert "ValueError('too many rows')" in (report.rows[0].reason or "")
+
+
 def test_a_forward_that_writes_into_its_module_leaves_it_as_it_was_captured() -> None:
     """Warm-ups, trials and captures are undone in registered buffers."""
     model = Remembering()
@@ -291,7 +373,7 @@ def test_a_recompile_runs_beside_the_graphs() -> None:
         model.scale = scale
         right(model, torch.ones(4, WIDTH))
     assert replays(model) == {4: 2}
-    assert [reason.partition(",")[0] for reason in bypasses(model)] == ["this call runs the compile 0/1"]
+    assert list(bypasses(model)) == ["this call runs the compile 0/1, of which no graph was captured"]
 
 
 @pytest.mark.parametrize(
@@ -305,6 +387,50 @@ def test_sizes_that_cannot_be_are_refused(sizes: Any) -> None:
         one.capture(sizes)
     assert rows(model) == []
     right(model, torch.randn(4, WIDTH))
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [2, torch.tensor(2), torch.tensor([2]), range(2, 3), {2}],
+    ids=repr,
+)
+def test_sizes_are_taken_however_they_are_listed(sizes: Any) -> None:
+    """One number, an array of numbers, what gives them once."""
+    assert applied(Model()).capture(sizes).captured == (2,)
+    assert applied(Model()).capture(iter([2])).captured == (2,)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"args": torch.ones(2, WIDTH)}, r"args must be a tuple .* args=\(x,\), got a Tensor"),
+        ({"args": (1, 2, 3)}, r"Model.forward\(\) takes 2 positional arguments but 4 were given"),
+        ({"args": ()}, r"Model.forward\(\) missing 1 required positional argument: 'x'"),
+        ({"kwargs": {"y": 1}}, r"Model.forward\(\) got an unexpected keyword argument 'y'"),
+        ({"kwargs": [1]}, "kwargs must be a dict .* got a list"),
+        ({"args": (torch.ones(0, WIDTH),)}, "the batch of these args is empty"),
+        ({"warmups": "3"}, "warmups must be a whole number of 1 or more, got '3'"),
+        ({"warmups": 1.5}, "warmups must be a whole number"),
+    ],
+)
+def test_an_example_or_a_count_that_cannot_be_is_refused(options: Any, said: str) -> None:
+    """One error that says what to pass; what was captured before stays."""
+    model = Model()
+    one = applied(model)
+    one.capture([4])
+    with pytest.raises(InvalidConfig, match=said):
+        one.capture([2], **options)
+    right(model, torch.randn(4, WIDTH))
+    assert replays(model) == {4: 1}
+
+
+def test_a_call_that_failed_is_no_example() -> None:
+    """The shapes of later captures are those of the latest call that went well."""
+    model = Model()
+    one = applied(model)
+    with pytest.raises(RuntimeError):
+        model(torch.randn(4, WIDTH).double())
+    assert one.capture([2]).captured == (2,)
 
 
 def test_sizes_given_twice_or_above_the_range() -> None:
@@ -389,6 +515,7 @@ def test_budgets_end_a_capture() -> None:
         "left out: max_pool_bytes=250 is reached",
     ]
     assert Counting.live == 2
+    assert one.capture([2], max_pool_bytes=Fraction(1000)).captured == (2,)
     for limit in (-1, True, "1"):
         with pytest.raises(InvalidConfig, match="must be a number of 0 or more"):
             one.capture([2], max_pool_bytes=limit)
@@ -491,6 +618,29 @@ def test_nested_arguments_and_results() -> None:
     for size in (4, 3, 8, 5):
         call(size)
     assert replays(model) == {8: 2, 4: 2}
+
+
+class Difference(torch.nn.Module):
+    def forward(self, pair: dict[str, torch.Tensor]) -> torch.Tensor:
+        return pair["one"] - pair["other"]
+
+
+@pytest.mark.parametrize("policy", ["recompile", "ignore"])
+def test_what_a_dict_holds_is_found_by_its_key(policy: str) -> None:
+    """A dict in another order gives the same result from the graph; one with another key runs compiled."""
+    model = Difference()
+    config = ci.InspectorConfig({"backend": "eager", "dropped_guards": policy})
+    one = ci.apply(model, dynamic_arg_dims={"pair": 0}, vllm_config=config)
+    first, second = torch.randn(4, WIDTH), torch.randn(4, WIDTH)
+    model({"one": first, "other": second})
+    one.capture([4])
+    assert torch.equal(model({"other": second, "one": first}), first - second)
+    assert replays(model) == {4: 1}
+    with pytest.raises(Exception, match="one"):
+        model({"other": second, "another": first})
+    model({"other": second, "one": first, "another": first})
+    assert replays(model) == {4: 1}
+    assert list(bypasses(model)) == ["the arguments are put together in another way than at the capture"]
 
 
 def test_calls_that_need_gradients_run_compiled() -> None:
@@ -620,6 +770,57 @@ def test_measuring_times_each_size_and_counts_no_replay() -> None:
         assert row.compiled_ns is not None
         assert row.eager_ns is not None
         assert row.replay_count == 0
+
+
+def test_trying_and_measuring_count_no_replay_of_a_piece() -> None:
+    """The pieces' replays are those of the user's calls, too."""
+    model, _ = piecewise()
+    report = ci.capture_graphs(model, [2, 4], measure=True)
+    assert {row.replay_count for row in report.rows} == {0}
+    stack_right(model, 3)
+    with ci.record() as recorder:
+        stack_right(model, 3)
+    found = [row for row in recorder.session.captures if row.size == 4]
+    assert {row.partition: row.replay_count for row in found} == dict.fromkeys((None, 0, 2, 4), 2)
+
+
+def test_pieces_that_a_forward_context_called_before() -> None:
+    """Those that were only warmed up are captured; those that hold other tensors are the reason, and the other sizes are captured."""
+    for calls, captured in ((1, (2, 4)), (2, (2,))):
+        model, config = piecewise(cudagraph_num_of_warmups=1)
+        x = torch.randn(4, attention_models.WIDTH)
+        for _ in range(calls):
+            with ci.set_forward_context(
+                None,
+                config,
+                cudagraph_runtime_mode=ci.CUDAGraphMode.PIECEWISE,
+                batch_descriptor=ci.BatchDescriptor(4),
+            ):
+                model(x)
+        report = ci.capture_graphs(model, [2, 4])
+        assert report.captured == captured
+        assert captured == (2, 4) or str(report.rows[0].reason).startswith(
+            "its pieces were captured before, in a forward context with this batch descriptor: "
+        )
+
+
+def test_a_piece_that_fails_for_one_size_leaves_the_others() -> None:
+    """What lies between the pieces raises for 3: that size alone has no graph."""
+    model, _ = piecewise()
+
+    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, out: torch.Tensor) -> None:
+        if len(q) == 3:
+            msg = "three is none of mine"
+            raise ValueError(msg)
+        out.copy_(q + k + v)
+
+    with torch.library._scoped_library("silly", "IMPL") as library:
+        library.impl("attention", attend, "CPU", allow_override=True)
+        report = ci.capture_graphs(model, [2, 3, 4])
+    assert report.captured == (2, 4)
+    (lost,) = [row for row in report.rows if not row.has_graph]
+    assert lost.reason == "a call of this size fails: ValueError: three is none of mine"
+    assert Counting.live == 6
 
 
 def test_the_rows_of_a_session_are_those_of_the_report() -> None:

@@ -128,6 +128,38 @@ def test_another_shape_at_the_same_address_is_refused() -> None:
             wrapper(x[:3])
 
 
+def test_the_same_memory_read_in_another_way_is_refused() -> None:
+    """Transposed, repeated, or taken for another dtype, at the address and with the shape of the capture."""
+    x = torch.randn(4, 4)
+    for other in (x.t(), x[:1].expand(4, 4), x.view(torch.int32)):
+        wrapper = wrapped(Counted())
+        with within(4):
+            wrapper(x)
+            with pytest.raises(
+                StaleAddress, match=r"with shape \(4, 4\), strides \(4, 1\) and torch.float32"
+            ):
+                wrapper(other)
+
+
+def test_rows_of_their_own_do_not_go_into_a_buffer_that_repeats_one() -> None:
+    """Copied inputs: a graph that read one row four times cannot read four."""
+    wrapper, x = wrapped(Counted(), cudagraph_copy_inputs=True), torch.randn(4, 4)
+    with within(4):
+        wrapper(x[:1].expand(4, 4))
+        assert torch.equal(wrapper(x[1:2].expand(4, 4)), x[1:2].expand(4, 4) * 2)
+        with pytest.raises(StaleAddress, match="share their memory"):
+            wrapper(x)
+
+
+def test_a_number_of_another_type_is_refused() -> None:
+    """2.0 is not 2: the result would have another dtype."""
+    wrapper, x = wrapped(Counted()), torch.ones(2, dtype=torch.int64)
+    with within(2):
+        wrapper(x, times=2)
+        with pytest.raises(StaleAddress, match=r"argument 'times' was 2 .* is 2.0 now"):
+            wrapper(x, times=2.0)
+
+
 def test_another_number_is_refused() -> None:
     """An argument that is no tensor is part of what was captured."""
     wrapper, x = wrapped(Counted()), torch.ones(2)

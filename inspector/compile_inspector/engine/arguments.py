@@ -54,6 +54,7 @@ class CallShape:
     Attributes:
         leaves: A `TensorShape` for each tensor, the value itself for each other argument.
         build: From leaves to ``(args, kwargs)``.
+        read: From ``(args, kwargs)`` of another call to its leaves, what dicts hold by key; None where it is put together in another way.
         flat: Whether the leaves are the positional arguments themselves.
         size: The batch size of the call.
         at: The leaf and its dimension that give a call's batch size.
@@ -62,6 +63,7 @@ class CallShape:
 
     leaves: tuple[Any, ...]
     build: Callable[[Sequence[Any]], tuple[tuple[Any, ...], dict[str, Any]]]
+    read: Callable[[Sequence[Any], Mapping[str, Any]], list[Any] | None]
     flat: bool
     size: int
     at: tuple[int, int]
@@ -75,16 +77,6 @@ class CallShape:
     def make(self, size: int) -> list[Any]:
         """Leaves of a call with a batch of that size, every tensor zeros."""
         return [leaf.make(size) if isinstance(leaf, TensorShape) else leaf for leaf in self.leaves]
-
-
-def leaves_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
-    """The leaves of a call, in the order of `call_shape`."""
-    found: list[Any] = []
-    for one in args:
-        _flatten(one, found)
-    for one in kwargs.values():
-        _flatten(one, found)
-    return found
 
 
 def call_shape(
@@ -127,7 +119,8 @@ def call_shape(
     shape = None if at is None else leaves[at[0]].shape[at[1]]
     forms = [_form(one) for one in args], {name: _form(one) for name, one in kwargs.items()}
     flat = not kwargs and all(form is _LEAF for form in forms[0])
-    return CallShape(tuple(leaves), _builder(*forms), flat, shape or 0, at or (0, 0), problem)
+    read = _reader(tuple(args), dict(kwargs))
+    return CallShape(tuple(leaves), _builder(*forms), read, flat, shape or 0, at or (0, 0), problem)
 
 
 def _batch_dims(marked: Iterable[Marked]) -> dict[str, tuple[int, ...]]:
@@ -171,21 +164,84 @@ class _Leaf:
 _LEAF = _Leaf()
 
 
-def _flatten(value: Any, found: list[Any]) -> None:
+class _Unlike(Exception):  # noqa: N818
+    """A call that is put together in another way."""
+
+
+_Place = Callable[[Any, list[Any]], None]
+
+
+def _reader(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Callable[[Sequence[Any], Mapping[str, Any]], list[Any] | None]:
+    positional, named = _places(args), _places(kwargs)
+    assert positional is not None
+    assert named is not None
+
+    def read(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any] | None:
+        found: list[Any] = []
+        try:
+            positional(args, found)
+            named(kwargs, found)
+        except _Unlike:
+            return None
+        return found
+
+    return read
+
+
+def _places(value: Any) -> _Place | None:
+    """Appends the leaves of a value that is put together like this one; None where this is a leaf itself."""
     kind = type(value)
     if kind is list or kind is tuple:
-        for one in value:
-            _flatten(one, found)
-    elif kind is dict:
-        for one in value.values():
-            _flatten(one, found)
-    elif isinstance(value, IntermediateTensors):
-        _flatten(value.tensors, found)
-    elif _is_record(value):
-        for one in dataclasses.fields(value):
-            _flatten(getattr(value, one.name), found)
-    else:
-        found.append(value)
+        return _in_order(kind, [_places(one) for one in value])
+    if kind is dict:
+        return _by_key({key: _places(one) for key, one in value.items()})
+    if isinstance(value, IntermediateTensors):
+        return _by_attribute(kind, {"tensors": _places(value.tensors)})
+    if _is_record(value):
+        names = [one.name for one in dataclasses.fields(value)]
+        return _by_attribute(kind, {name: _places(getattr(value, name)) for name in names})
+    return None
+
+
+def _in_order(kind: type, inner: list[_Place | None]) -> _Place:
+    size = len(inner)
+
+    def read(value: Any, found: list[Any]) -> None:
+        if type(value) is not kind or len(value) != size:
+            raise _Unlike
+        for one, place in zip(value, inner, strict=True):
+            found.append(one) if place is None else place(one, found)
+
+    return read
+
+
+def _by_key(inner: dict[Any, _Place | None]) -> _Place:
+    size, items = len(inner), tuple(inner.items())
+
+    def read(value: Any, found: list[Any]) -> None:
+        if type(value) is not dict or len(value) != size:
+            raise _Unlike
+        for key, place in items:
+            if key not in value:
+                raise _Unlike
+            found.append(value[key]) if place is None else place(value[key], found)
+
+    return read
+
+
+def _by_attribute(kind: type, inner: dict[str, _Place | None]) -> _Place:
+    items = tuple(inner.items())
+
+    def read(value: Any, found: list[Any]) -> None:
+        if type(value) is not kind:
+            raise _Unlike
+        for name, place in items:
+            one = getattr(value, name)
+            found.append(one) if place is None else place(one, found)
+
+    return read
 
 
 def _name(value: Any, path: str, found: list[tuple[str, Any]]) -> None:

@@ -11,6 +11,8 @@ from torch.utils import _pytree as pytree
 
 from compile_inspector.engine.static_graph import StaleAddress
 
+Place = tuple[int, int, torch.Size, tuple[int, ...], torch.dtype]
+"""A leaf that is read where it lies: its index, address, shape, strides and dtype."""
 _PLAIN = (torch.Tensor, int, float, bool, str, type(None))
 
 
@@ -82,25 +84,45 @@ def laid_out(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Layout, Seq
     return Layout("nested", len(leaves), spec, tuple(sorted(kwargs))), leaves
 
 
+def place_of(index: int, tensor: torch.Tensor) -> Place:
+    """Where and how a leaf lies."""
+    return index, tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Whether two arguments that are no tensors are the same: 2 and 2.0 are not, as code may tell them apart."""
+    return one is other or (type(one) is type(other) and one == other)
+
+
+def same_rows(buffer: torch.Tensor, leaf: torch.Tensor) -> bool:
+    """Whether what shares its memory in a buffer, which is copied once, does so in what is copied into it."""
+    strides = zip(buffer.stride(), leaf.stride(), buffer.shape, strict=True)
+    return all(theirs == 0 for ours, theirs, size in strides if ours == 0 and size > 1)
+
+
 def sameness(
-    tensors: Sequence[tuple[int, int, torch.Size]],
+    tensors: Sequence[Place],
     values: Sequence[tuple[int, Any]],
     copied: Sequence[tuple[int, torch.Tensor, bool]],
 ) -> Callable[[Sequence[Any]], bool]:
     """Answers at once whether a call's leaves are what the capture is bound to; it denies what it cannot tell.
 
     Args:
-        tensors: By leaf: the address and the shape of a tensor that is read where it lies.
+        tensors: Those that are read where they lie.
         values: By leaf: what is no tensor.
         copied: By leaf: the buffer that it is copied into, and whether back too.
     """
     kinds = tuple((index, buffer.shape, buffer.dtype) for index, buffer, _ in copied)
-    indices, shapes = [index for index, _, _ in tensors], [shape for _, _, shape in tensors]
-    addresses, address_of = [address for _, address, _ in tensors], torch.Tensor.data_ptr
+    sharing = [(index, buffer) for index, buffer, _ in copied if 0 in buffer.stride()]
+    indices, addresses = [place[0] for place in tensors], [place[1] for place in tensors]
+    shapes, strides = [place[2] for place in tensors], [place[3] for place in tensors]
+    dtypes = [place[4] for place in tensors]
+    address_of, stride_of = torch.Tensor.data_ptr, torch.Tensor.stride
 
     def same(leaves: Sequence[Any]) -> bool:
         for index, value in values:
-            if leaves[index] is not value and leaves[index] != value:
+            leaf = leaves[index]
+            if leaf is not value and (type(leaf) is not type(value) or leaf != value):
                 return False
         for index, shape, dtype in kinds:
             leaf = leaves[index]
@@ -108,7 +130,13 @@ def sameness(
                 return False
         read = [leaves[index] for index in indices]
         try:
-            return list(map(address_of, read)) == addresses and [one.shape for one in read] == shapes
+            return (
+                list(map(address_of, read)) == addresses
+                and [one.shape for one in read] == shapes
+                and list(map(stride_of, read)) == strides
+                and [one.dtype for one in read] == dtypes
+                and (not sharing or all(same_rows(buffer, leaves[index]) for index, buffer in sharing))
+            )
         except (TypeError, RuntimeError):
             return False
 

@@ -6,6 +6,7 @@ is told with the reason.
 
 from __future__ import annotations
 
+import numbers
 import operator
 import types
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 
-from compile_inspector.engine.arguments import CallShape, call_shape, leaves_of
+from compile_inspector.engine.arguments import CallShape, call_shape
 from compile_inspector.engine.capture_report import CaptureReport as CaptureReport
 from compile_inspector.engine.capture_report import CaptureStep as CaptureStep
 from compile_inspector.engine.capture_run import FULL, PIECEWISE, Budget, Run
@@ -66,12 +67,15 @@ def capture_graphs(
         progress: Told of each size before and after it.
 
     Raises:
-        InvalidConfig: Sizes, a mode or a budget that cannot be.
+        InvalidConfig: Sizes, warm-ups, a mode, a budget or arguments of a call that cannot be.
         CaptureError: Nothing was compiled yet, the module does not compile, its arguments cannot be held, or this is a capture already.
     """
     from compile_inspector.engine.decorator import programs
 
     wanted, budget = checked_sizes(sizes), Budget(max_capture_seconds, max_pool_bytes)
+    if isinstance(warmups, bool) or not isinstance(warmups, numbers.Integral):
+        msg = f"warmups must be a whole number of 1 or more, got {warmups!r}"
+        raise InvalidConfig(msg)
     if in_capture.get() or cuda_graphs.is_capturing():
         msg = "a capture is going on in this thread: CUDA graphs cannot be captured within one another"
         raise CaptureError(msg)
@@ -88,8 +92,8 @@ def capture_graphs(
         program.refresh()
     captured = Captured(program, shape, copy_outputs=copy_outputs)
     compilation_counter.add("num_gpu_runner_capture_triggers")
-    example = None if args is None and kwargs is None else _values(program, module, args, kwargs)
-    run = Run(program, module, captured, warmups=max(1, warmups), measure=measure, example=example)
+    example = None if args is None and kwargs is None else shape.read(*_passed(program, module, args, kwargs))
+    run = Run(program, module, captured, warmups=max(1, int(warmups)), measure=measure, example=example)
     try:
         with cuda_graphs.CAPTURING, _settled(shape), cuda_graphs.without_collecting(run.device):
             return run.all(wanted, modes, budget, progress)
@@ -155,17 +159,36 @@ def _shape_of(program: Any, module: Any, args: Any, kwargs: Any) -> CallShape:
             msg = "nothing has been compiled yet that would show what calls are like: call the module once, or pass args=(…)"
             raise CaptureError(msg)
     else:
-        passed, named = passed_on(program.wrapper, module, tuple(args or ()), dict(kwargs or {}))
+        passed, named = _passed(program, module, args, kwargs)
         marked, restore = program._mark(module, passed, named)
         restore()
         shape = call_shape(passed, named, program.parameters, marked)
+        if shape.problem is None and not shape.size:
+            msg = "the batch of these args is empty: pass a call with one row at least"
+            raise InvalidConfig(msg)
     if shape.problem is not None:
         raise CaptureError(shape.problem)
     return shape
 
 
-def _values(program: Any, module: Any, args: Any, kwargs: Any) -> list[Any]:
-    return leaves_of(*passed_on(program.wrapper, module, tuple(args or ()), dict(kwargs or {})))
+def _passed(program: Any, module: Any, args: Any, kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What a caller gives as an example, as the wrapper passes it on.
+
+    Raises:
+        InvalidConfig: The forward cannot be called so.
+    """
+    if not isinstance(args, tuple | list | None):
+        msg = f"args must be a tuple of the call's arguments, such as args=(x,), got a {type(args).__name__}"
+        raise InvalidConfig(msg)
+    if not isinstance(kwargs, Mapping | None):
+        msg = f"kwargs must be a dict of the call's keywords, such as kwargs={{'x': x}}, got a {type(kwargs).__name__}"
+        raise InvalidConfig(msg)
+    try:
+        return passed_on(program.wrapper, module, tuple(args or ()), dict(kwargs or {}))
+    except TypeError as error:
+        name, said = type(module).__name__, str(error).partition("bind() ")[2] or str(error)
+        msg = f"{name}.forward() {said}: args and kwargs must be those of a call"
+        raise InvalidConfig(msg) from None
 
 
 def passed_on(
@@ -190,8 +213,10 @@ def checked_sizes(sizes: Any) -> tuple[int, ...]:
         InvalidConfig: They are no list of whole numbers of 1 or more.
     """
     found: list[int] = []
-    given: list[Any] = [sizes] if isinstance(sizes, int) and not isinstance(sizes, bool) else []
-    if isinstance(sizes, Iterable) and not isinstance(sizes, str | bytes | Mapping):
+    given: list[Any] = []
+    if getattr(sizes, "ndim", None) == 0 or (isinstance(sizes, int) and not isinstance(sizes, bool)):
+        given = [sizes]
+    elif isinstance(sizes, Iterable) and not isinstance(sizes, str | bytes | Mapping):
         given = list(sizes)
     for one in given:
         try:

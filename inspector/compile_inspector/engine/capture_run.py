@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import numbers
+import re
 import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -17,11 +20,12 @@ from compile_inspector.engine.counters import compilation_counter
 from compile_inspector.engine.cudagraph import Capture, PieceOf, collecting, next_id
 from compile_inspector.engine.dispatch import Dispatch, SizeGraph, flattened
 from compile_inspector.engine.kept_state import KeptState
-from compile_inspector.engine.static_graph import factory_for
+from compile_inspector.engine.static_graph import StaleAddress, factory_for
 from compile_inspector.engine.watched import watch
 from compile_inspector.errors import GuardViolation, InvalidConfig
 from compile_inspector.torch_seams import cuda_graphs, direct
 
+_log = logging.getLogger(__name__)
 MEASURED = 10
 """Calls that are timed where a capture is asked to measure."""
 FULL, PIECEWISE = CUDAGraphMode.FULL, CUDAGraphMode.PIECEWISE
@@ -61,8 +65,8 @@ class Budget:
         return f"given back: the graphs' memory pool would hold {held:,} bytes, and max_pool_bytes is {self.pool_bytes:,}"
 
 
-def _is_limit(limit: object) -> bool:
-    return isinstance(limit, int | float) and not isinstance(limit, bool) and limit >= 0
+def _is_limit(limit: Any) -> bool:
+    return not isinstance(limit, bool) and isinstance(limit, numbers.Real) and bool(limit >= 0)  # pyright: ignore[reportOperatorIssue]
 
 
 class Refused(Exception):  # noqa: N818
@@ -148,6 +152,9 @@ class Run:
         except (Refused, GuardViolation, torch.OutOfMemoryError) as error:
             memory = isinstance(error, torch.OutOfMemoryError)
             reason = str(error).strip().partition("\n")[0]
+        except Exception as error:  # noqa: BLE001 - whatever the model does with one size, the others are captured
+            _log.info("A batch of %s is not captured.", size, exc_info=True)
+            reason, memory = f"a call of this size fails: {type(error).__name__}: {_said(error)}", False
         else:
             self._rows.append(row)
             narration.capture(row.to_dict(), row.piece.compile_id)
@@ -178,6 +185,8 @@ class Run:
             self._probe(dispatch, graph, below)
             if self._measure:
                 self._time(dispatch, graph)
+            for _, piece in graph.pieces:
+                piece.replay_count = piece.launch_ns = piece.call_count = 0
         except BaseException:
             if graph is not None:
                 for one in self.captured.dispatches.values():
@@ -294,6 +303,10 @@ class Run:
             graph.pieces = collected.captures
             try:
                 dispatch.run_pieces(graph, self.module, None)
+            except StaleAddress as stale:
+                graph.free()
+                msg = f"its pieces were captured before, in a forward context with this batch descriptor: {stale}"
+                raise Refused(msg) from stale
             except BaseException:
                 graph.free()
                 raise
@@ -322,19 +335,15 @@ class Run:
         return Capture(next_id(), piece, {"num_tokens": size}, mode.name, event="captured", warmups=warmups)
 
     def _probe(self, dispatch: Dispatch, graph: SizeGraph, below: int) -> None:
-        """Finds out whether smaller batches may be padded to this size: once for the largest that some are, once for the smallest."""
+        """Finds out whether smaller batches may be padded to this size; twice for an entry at most, for the largest that some are."""
         behaviour = dispatch.behaviour
         probed = self._probed.setdefault(id(dispatch), [])
         if behaviour.padding is not None or graph.size - below < 2 or len(probed) > 1:
             return
-        size = next((one for one in (below + 1, graph.size - 1) if self._admits(dispatch, one)), None)
-        if size is None:
+        size, keep, expected = self._smaller(dispatch, below, graph.size)
+        if not size:
             return
         probed.append(graph.size)
-        leaves = self._leaves(size)
-        args, kwargs = self.shape.build(leaves)
-        keep = [leaf.clone() if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves]
-        expected = [_cloned(one) for one in flattened(dispatch.entry.run(self.module, *args, **kwargs))[0]]
         padding.randomise(self.shape, graph.leaves, self._generators)
         padding.pad(self.shape, graph.leaves, keep, size)
         found = self._replayed(dispatch, graph)
@@ -347,12 +356,41 @@ class Run:
                 else "its outputs follow the batch in several ways"
             )
         if why is not None:
+            if not self._repeats(dispatch, keep, expected):
+                why = "two calls with the same arguments give different results, so that it cannot be found out by trying"
             behaviour.padding = why
             self._remarks.append(f"no batch is padded, only the captured sizes run from graphs: {why}")
 
+    def _smaller(self, dispatch: Dispatch, below: int, above: int) -> tuple[int, list[Any], list[Any]]:
+        """A size between two that the entry admits and runs, its arguments and its results; 0 where none was found."""
+        for size in padding.between(below, above):
+            if not self._admits(dispatch, size):
+                continue
+            keep = self._leaves(size)
+            try:
+                return size, keep, self._ran(dispatch, keep)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception:  # noqa: BLE001 - some sizes alone may be none of the model's, such as odd ones
+                continue
+        return 0, [], []
+
+    def _ran(self, dispatch: Dispatch, leaves: Sequence[Any]) -> list[Any]:
+        """The results of a call with copies of these arguments."""
+        args, kwargs = self.shape.build([_cloned(leaf) for leaf in leaves])
+        return [_cloned(one) for one in flattened(dispatch.entry.run(self.module, *args, **kwargs))[0]]
+
+    def _repeats(self, dispatch: Dispatch, leaves: Sequence[Any], results: Sequence[Any]) -> bool:
+        again = self._ran(dispatch, leaves)
+        return all(
+            padding.close(one, other)
+            for one, other in zip(results, again, strict=True)
+            if isinstance(one, torch.Tensor)
+        )
+
     def _admits(self, dispatch: Dispatch, size: int) -> bool:
         args, kwargs = self.shape.build(self.shape.make(size))
-        return size > 0 and self.program.entry_for(self.module, args, kwargs) is dispatch.entry
+        return self.program.entry_for(self.module, args, kwargs) is dispatch.entry
 
     def _replayed(self, dispatch: Dispatch, graph: SizeGraph) -> list[Any]:
         if graph.graph is None:
@@ -384,6 +422,17 @@ class Run:
 def _sum(values: Iterable[int | None]) -> int | None:
     found = list(values)
     return None if any(one is None for one in found) else sum(one for one in found if one is not None)
+
+
+def _said(error: BaseException) -> str:
+    """What an error says, in a line: of those of torch that explain themselves at length, what the explanation is about."""
+    text = str(error).strip()
+    first = text.partition("\n")[0]
+    for name in ("Developer debug context", "Explanation"):
+        found = re.search(rf"^ *{name}: *(\S.*)$", text, re.MULTILINE)
+        if found is not None:
+            return f"{first}: {found[1]}"
+    return first
 
 
 def _cloned(value: Any) -> Any:

@@ -295,18 +295,20 @@ class Program:
     def _compile(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         marked, restore = self._mark(instance, args, kwargs)
         self.marked = tuple(marked)
-        self.call_shape = call_shape(args, kwargs, self.parameters, marked)
+        shape = call_shape(args, kwargs, self.parameters, marked)
         if self.unmarked and not self.entries:
             self._warn(f"{self._name}: {self._unmarked_text()}")
         if self.keeping is None and keeping.asked_for(self.config):
             self.keeping = keeping.Keeping(self)
         try:
             loaded = None if self.keeping is None else self._load(self.keeping, instance, args, kwargs)
-            if loaded is None:
-                return self._compiled_anew(instance, args, kwargs)
+            result = self._compiled_anew(instance, args, kwargs) if loaded is None else None
         finally:
             restore()
-        return loaded.run(instance, *args, **kwargs)
+        if loaded is not None:
+            result = loaded.run(instance, *args, **kwargs)
+        self.call_shape = shape
+        return result
 
     def _load(
         self, kept: keeping.Keeping, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from compile_inspector.engine import narration
-from compile_inspector.engine.bound import Layout, laid_out, sameness
+from compile_inspector.engine.bound import Layout, Place, laid_out, place_of, same_rows, same_value, sameness
 from compile_inspector.engine.config import CUDAGraphMode
 from compile_inspector.engine.context import (
     BatchDescriptor,
@@ -174,7 +174,7 @@ class _Entry:
     outputs: Any = None
     layout: Layout = _NO_ARGUMENTS
     copies: tuple[tuple[int, torch.Tensor, bool], ...] = ()
-    checks: tuple[tuple[int, int, Any], ...] = ()
+    checks: tuple[Place, ...] = ()
     values: tuple[tuple[int, Any], ...] = ()
     bound: list[torch.Tensor] = field(default_factory=list)
     unchanged: Callable[[Sequence[Any]], bool] = lambda _: False
@@ -306,22 +306,26 @@ class CUDAGraphWrapper:
         return entry.outputs
 
     def _check(self, entry: _Entry, leaves: Sequence[Any], context: ForwardContext) -> None:
-        for index, address, shape in entry.checks:
+        for place in entry.checks:
+            index = place[0]
             leaf = leaves[index]
-            if not isinstance(leaf, torch.Tensor) or leaf.data_ptr() != address or leaf.shape != shape:
-                self._stale(entry, index, leaf, f"at {address:#x} with shape {tuple(shape)}", context)
+            if not isinstance(leaf, torch.Tensor) or place_of(index, leaf) != place:
+                self._stale(entry, index, leaf, _placed(place), context)
         for index, value in entry.values:
-            if leaves[index] is not value and leaves[index] != value:
+            if not same_value(leaves[index], value):
                 self._stale(entry, index, leaves[index], repr(value), context)
         for index, buffer, _ in entry.copies:
             leaf = leaves[index]
             if not isinstance(leaf, torch.Tensor) or leaf.shape != buffer.shape or leaf.dtype != buffer.dtype:
                 self._stale(entry, index, leaf, f"a {buffer.dtype} of shape {tuple(buffer.shape)}", context)
+            elif not same_rows(buffer, leaf):
+                was = f"of strides {buffer.stride()}, so that some of its dimensions share their memory,"
+                self._stale(entry, index, leaf, was, context)
 
     def _stale(self, entry: _Entry, index: int, leaf: Any, was: str, context: ForwardContext) -> None:
         now = repr(leaf)
         if isinstance(leaf, torch.Tensor):
-            now = f"a {leaf.dtype} at {leaf.data_ptr():#x} with shape {tuple(leaf.shape)}"
+            now = _placed(place_of(index, leaf))
         msg = (
             f"argument {entry.layout.name(index)} was {was} when {context.batch_descriptor} was captured, and is {now} now. Pass the "
             "tensors it was captured with, filled anew, or set cudagraph_copy_inputs=True"
@@ -338,11 +342,12 @@ class CUDAGraphWrapper:
                 entry = self._entries[context.batch_descriptor] = _Entry(self._new_capture(context))
             if entry.graph is not None:
                 return self(*args, **kwargs)
-            capture = entry.capture
+            capture, collected = entry.capture, _collector.get()
+            if collected is not None and all(one is not capture for _, one in collected.captures):
+                collected.captures.append((self, capture))
             if capture.event == "skipped":
                 capture.call_count += 1
                 return self.runnable(*args, **kwargs)
-            collected = _collector.get()
             if collected is not None:
                 self._warm_up(collected, capture, args, kwargs)
             elif capture.warmups < self._warmups:
@@ -374,11 +379,7 @@ class CUDAGraphWrapper:
         key = dict(descriptor._asdict()) if hasattr(descriptor, "_asdict") else None
         if key is None and descriptor is not None:
             key = {"descriptor": repr(descriptor)}
-        capture = Capture(next(_ids), self._piece, key, self.runtime_mode.name)
-        collected = _collector.get()
-        if collected is not None:
-            collected.captures.append((self, capture))
-        return capture
+        return Capture(next(_ids), self._piece, key, self.runtime_mode.name)
 
     def _capture(self, entry: _Entry, args: tuple[Any, ...], kwargs: dict[str, Any], descriptor: Any) -> Any:
         entry.layout, leaves = laid_out(args, kwargs)
@@ -436,7 +437,7 @@ class CUDAGraphWrapper:
         )
         _copy_back(entry, leaves)
         entry.checks = tuple(
-            (index, leaf.data_ptr(), leaf.shape)
+            place_of(index, leaf)
             for index, leaf in enumerate(leaves)
             if isinstance(leaf, torch.Tensor) and index not in versions
         )
@@ -466,6 +467,11 @@ class CUDAGraphWrapper:
             _log.warning("A batch of %s runs without a CUDA graph: %s", entry.capture.key, reason)
             narration.capture(entry.capture.to_dict(), entry.capture.piece.compile_id)
         return result
+
+
+def _placed(place: Place) -> str:
+    _, address, shape, stride, dtype = place
+    return f"at {address:#x} with shape {tuple(shape)}, strides {tuple(stride)} and {dtype}"
 
 
 def _tensors(leaves: Sequence[Any]) -> list[torch.Tensor]:

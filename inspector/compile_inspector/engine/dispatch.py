@@ -16,7 +16,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from compile_inspector.engine import narration
-from compile_inspector.engine.arguments import CallShape, leaves_of
+from compile_inspector.engine.arguments import CallShape
 from compile_inspector.engine.config import CUDAGraphMode
 from compile_inspector.engine.context import (
     BatchDescriptor,
@@ -33,6 +33,7 @@ from compile_inspector.torch_seams import cuda_graphs, direct
 in_capture: ContextVar[bool] = ContextVar("compile_inspector_in_capture", default=False)
 """Whether this thread is capturing: what is called then runs as it is, and becomes part of what is captured."""
 
+_UNLIKE = "the arguments are put together in another way than at the capture"
 _REASONS = 64
 """Reasons that are told apart; what comes after is counted together."""
 _REMEMBERED = 4096
@@ -197,7 +198,10 @@ class Dispatch:
             if context.cudagraph_runtime_mode is CUDAGraphMode.NONE:
                 return self._without("the forward context asks for no graph", instance, args, kwargs)
             full = context.cudagraph_runtime_mode is CUDAGraphMode.FULL
-        leaves: Sequence[Any] = args if self.shape.flat and not kwargs else leaves_of(args, kwargs)
+        flat = self.shape.flat and not kwargs
+        leaves: Sequence[Any] | None = args if flat else self.shape.read(args, kwargs)
+        if leaves is None:
+            return self._without(_UNLIKE, instance, args, kwargs)
         fit, reason = self._fit(leaves, full=full)
         if fit is None and context is None and full and self.pieces:
             fit, reason = self._fit(leaves, full=False)
@@ -225,15 +229,15 @@ class Dispatch:
     def _fit(self, leaves: Sequence[Any], *, full: bool) -> tuple[Fit | None, str]:
         table = self.full if full else self.pieces
         if not table:
-            kind = "whole-model" if full else "piecewise"
+            kind = "" if not (self.full or self.pieces) else "whole-model " if full else "piecewise "
             return (
                 None,
-                f"this call runs the compile {self.entry.compile_id}, of which no {kind} graph was captured",
+                f"this call runs the compile {self.entry.compile_id}, of which no {kind}graph was captured",
             )
         index, dim = self.shape.at
         batch: Any = leaves[index] if index < len(leaves) else None
         if not isinstance(batch, torch.Tensor) or batch.dim() <= dim or len(leaves) != len(self.shape.leaves):
-            return None, "the arguments are put together in another way than at the capture"
+            return None, _UNLIKE
         size = batch.shape[dim]
         found = self._fits.get((full, size))
         if found is not None:
@@ -243,6 +247,11 @@ class Dispatch:
             return None, f"the batch is larger than the largest captured size, {max(table)}"
         if captured != size and self.behaviour.padding is not None:
             return None, f"only the sizes that were captured run from graphs: {self.behaviour.padding}"
+        if captured != size and self.behaviour.rules is None:
+            return (
+                None,
+                "only the sizes that were captured run from graphs: no size between them could be tried",
+            )
         fit = self._make_fit(table[captured], size)
         if len(self._fits) < _REMEMBERED:
             self._fits[full, size] = fit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,8 @@ from compile_inspector.engine.dispatch import Rule, narrowed
 
 _NORMAL = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 """What torch fills with a normal distribution in place."""
+_STEPS = 64
+"""Up to multiples of what sizes are tried."""
 _TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-4, torch.bfloat16: 3e-2, torch.float16: 1e-2}
 
 
@@ -36,6 +38,15 @@ def pad(shape: CallShape, buffers: Sequence[Any], leaves: Sequence[Any], size: i
     with torch.no_grad():
         for index, leaf in shape.tensors:
             narrowed(buffers[index], leaf.batch, size).copy_(leaves[index])
+
+
+def between(below: int, above: int) -> Iterator[int]:
+    """Sizes between two to try, those first that are farthest away from one another; then multiples, for models that take no others."""
+    tried: set[int] = set()
+    for size in (below + 1, above - 1, *(below - below % step + step for step in range(2, _STEPS + 1))):
+        if below < size < above and size not in tried:
+            tried.add(size)
+            yield size
 
 
 def rules_of(
