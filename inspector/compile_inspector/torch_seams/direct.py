@@ -8,6 +8,7 @@ Source: `torch._dynamo.eval_frame._debug_get_cache_entry_list`, `torch._dynamo.g
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import types
 import weakref
@@ -68,7 +69,11 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def own_code(function: types.FunctionType) -> types.FunctionType:
-    """The same function with a code object that no other shares."""
+    """The same function with a code object that no other shares.
+
+    One without a source file is said to be of this module: before 2.13 torch compiles such a function, unless its module has a loader,
+    within one of its own, and the code object would have no entries.
+    """
     copy = types.FunctionType(
         function.__code__.replace(),
         function.__globals__,
@@ -78,7 +83,7 @@ def own_code(function: types.FunctionType) -> types.FunctionType:
     )
     copy.__kwdefaults__ = function.__kwdefaults__
     copy.__qualname__ = function.__qualname__
-    copy.__module__ = function.__module__
+    copy.__module__ = function.__module__ if inspect.getsourcefile(function) else __name__
     return copy
 
 
