@@ -4,11 +4,20 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 
 import compile_inspector as ci
 from compile_inspector.engine.decorator import programs
 from engine.models import Branch, Layer, Scaled, config, numbers
+
+
+@pytest.fixture(autouse=True, scope="module")
+def guard_of_the_main_thread() -> None:
+    """Built with CUDA, where there is no GPU, torch 2.11 crashes at a compile when the thread of the process's first compile has ended."""
+    make = getattr(torch._C, "_ensureCUDADeviceGuardSet", None)
+    if make is not None:
+        make()
 
 
 def at_once(*work: Callable[[], Any]) -> list[Any]:
