@@ -81,6 +81,9 @@ def rewritten(source: str, fix: Fix) -> str | None:
         return before + run + _FILTER.sub(lambda _: fix.code, after, count=1)
     places = [(how, int(number)) for how, number in _PLACE.findall(fix.note)]
     if not places:
+        if fix.note.startswith("once, before the first call"):
+            compiling = next(at for at, line in enumerate(lines) if "torch.compile(" in line)
+            return "\n".join([*lines[:compiling], textwrap.indent(fix.code, "    "), *lines[compiling:]])
         assert fix.note.startswith("before the first call")
         first = lines.index("import torch")
         return "\n".join([*lines[: first + 1], fix.code, *lines[first + 1 :]])

@@ -195,3 +195,58 @@ def test_settings_of_one_fix_stay_together() -> None:
         "))",
         "torch.fx.experimental._config.backed_size_oblivious = True",
     ]
+
+
+class Experts(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.experts = torch.nn.ModuleList(torch.nn.Linear(3, 3) for _ in range(3))
+
+    def forward(self, x, which):
+        return self.experts[which](x)
+
+
+def test_a_layer_that_is_chosen_by_a_number_is_one_finding() -> None:
+    """Each number is other code: one finding says so at its line, and none offers a setting that changes nothing."""
+    compiled = torch.compile(Experts(), backend="eager")
+    with ci.record() as recorder:
+        for which in range(3):
+            compiled(torch.ones(2, 3), which)
+    (finding,) = recorder.session.findings
+    assert (finding.kind, finding.subjects, finding.count) == ("specialization", ("L['which']",), 2)
+    assert finding.fix.code is None
+    assert "each value picks another item" in finding.fix.note
+
+
+class Remembers(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = {}
+
+    def forward(self, x):
+        self.kept["x"] = torch.cat([self.kept["x"], x]) if "x" in self.kept else x
+        return self.kept["x"].sum()
+
+
+def test_a_cache_that_grows_is_named_to_torch() -> None:
+    """No line before the first call can mark what is not there yet: the fix is a setting, and with it one compile less is made."""
+    before = torch.compiler.config.dynamic_sources
+    oblivious = torch.fx.experimental._config.backed_size_oblivious
+
+    def grow() -> ci.Session:
+        torch._dynamo.reset()
+        compiled = torch.compile(Remembers(), backend="eager")
+        with ci.record() as recorder:
+            for _ in range(4):
+                compiled(torch.ones(1, 3))
+        return recorder.session
+
+    session = grow()
+    (finding,) = (one for one in session.findings if one.kind == "zero-one")
+    try:
+        exec(finding.fix.code, {"torch": torch})
+        after = grow()
+    finally:
+        torch.compiler.config.dynamic_sources = before
+        torch.fx.experimental._config.backed_size_oblivious = oblivious
+    assert (len(session.compiles), len(after.compiles)) == (3, 2)

@@ -15,6 +15,11 @@ def site(text: str, *parameters: str, code: str | None = None, module: bool = Fa
     return Site(Location("/p/main.py", 7, "main", code or text), Call(text, parameters, module))
 
 
+def wrapping(text: str) -> Site:
+    """A call of a module that torch compiled a function of its own around."""
+    return Site(Location("/p/main.py", 7, "main", text), Call(text, ("*args",), module=True), wraps=True)
+
+
 def marked(found: Site, source: str) -> tuple[str, str]:
     return found.with_names([source], lambda names: [f"mark({names[source]})"])
 
@@ -37,6 +42,8 @@ def marked(found: Site, source: str) -> tuple[str, str]:
         (site("g(batch)", "x"), "G['RATE']", "RATE"),
         (site("seq(batch)", "*args", module=True), "L['args'][0]", "batch"),
         (site("seq(mask=batch)", "*args", module=True), "L['kwargs']['mask']", "batch"),
+        (site("net(batch)", "self", "x", module=True), "L['self']._modules['0'].w", "net.get_submodule('0').w"),
+        (wrapping("net(batch)"), "L['fn']._modules['0']._parameters['bias']", "net.get_submodule('0').bias"),
         (Site(None), X, "x"),
         (site("g(", "x"), X, "x"),
     ],
@@ -117,3 +124,31 @@ def test_a_method_in_a_wrapper_counts_without_its_object() -> None:
 def test_a_text_that_cannot_be_read_names_nothing(text: str) -> None:
     """Whatever a log holds for a call, the function's own names remain."""
     assert marked(site(text, "x", code="g(x)"), X) == ("mark(x)", "before the call at main.py:7")
+
+
+def test_a_field_of_an_argument_without_a_name_is_changed_under_one() -> None:
+    """Where an expression is passed, it gets a name before its field is changed, and the call passes that."""
+    pasted = site("g(x, Options(rate, 2))", "x", "options").wrapped({"L['options'].rate": "torch.tensor({})"})
+    assert pasted.code.splitlines() == [
+        "options = Options(rate, 2)",
+        "options.rate = torch.tensor(options.rate)",
+        "g(x, options)",
+    ]
+    assert pasted.where == "in the place of the call at main.py:7"
+
+
+def test_what_a_module_holds_has_no_name_before_the_call() -> None:
+    """A cache that the module fills is not there before the first call, and holds another tensor after it: no line can mark it."""
+    found = site("net(batch)", "self", "x", module=True)
+    assert not found.can_name("L['self'].cache['k']")
+    assert found.can_name("L['x']")
+
+
+def test_behind_a_graph_break_the_outer_call_is_changed() -> None:
+    """What the outer call passes is changed there; what the program makes in between has no place before a call."""
+    inner = Site(Location("/p/main.py", 3, "step", "print(x)"), outer=site("g(batch, rate)", "x", "lr"))
+    assert inner.passing(["L['lr']"]).name("L['lr']") == "rate"
+    assert inner.passing(["grad_mode"]) is inner.outer
+    assert inner.passing(["L['loss']"]) is inner
+    assert not inner.can_name("L['x']")
+    assert inner.words("L['___stack0']") == "what `print(x)` left for the code after it"

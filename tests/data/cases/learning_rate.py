@@ -5,25 +5,26 @@ import torch
 EXPECT = {"kind": "recompile", "subject": "L['self'].param_groups[0]['lr']"}
 
 
-def stepping(rates):
+def stepping(rate):
     weight = torch.nn.Parameter(torch.ones(3))
     weight.grad = torch.ones(3)
-    optimizer = torch.optim.SGD([weight], lr=rates[0])
+    optimizer = torch.optim.SGD([weight], lr=rate)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
 
     def step():
         optimizer.step()  # CAUSE
 
     g = torch.compile(step, backend="eager")
-    for rate in rates:
-        optimizer.param_groups[0]["lr"] = rate
+    for _ in range(3):
         g()
+        scheduler.step()
 
 
 def run():
     torch._dynamo.reset()
-    stepping([0.1, 0.2, 0.3])
+    stepping(0.1)
 
 
 def fixed():
     torch._dynamo.reset()
-    stepping([torch.tensor(0.1), torch.tensor(0.2), torch.tensor(0.3)])
+    stepping(torch.tensor(0.1))

@@ -16,6 +16,7 @@ Guards = tuple[FailingGuard, ...]
 _NUMBER = re.compile(r"-?(?:\d+(?:\.\d*)?(?:e[-+]?\d+)?|inf|nan)$")
 _INT = re.compile(r"-?\d+$")
 _COMPOUND = re.compile(r"(?:with|for|if|while|try|return|assert|yield)\b|.*;")
+_RATE = re.compile(r"(.+)\.param_groups\[\d+\]\['lr'\]$")
 _AUTOCAST = re.compile(r"autocast\((\w+)\)_(enabled|dtype)$")
 _MODES = {"grad_mode": "grad mode", "inference_mode": "inference mode"}
 _DISPATCH = "dispatch keys"
@@ -42,7 +43,17 @@ def of_call(guards: Guards, site: Site, first: Site) -> tuple[list[Fix], Guards]
     if sum(map(bool, taken)) > 1:
         # each would write the call anew: by the function's own names they are lines before one call
         site, first = Site(site.location), Site(first.location)
-    fixes = [make(some, site, first) for some, (_, make) in zip(taken, makers, strict=True) if some]
+    fixes = [
+        make(
+            some,
+            *(
+                one if make is _of_sizes else one.passing(guard.source for guard in some)
+                for one in (site, first)
+            ),
+        )
+        for some, (_, make) in zip(taken, makers, strict=True)
+        if some
+    ]
     if inference:
         fixes = [_of_inference(guards, site), *fixes[1:]]
     done = [guard for some in taken for guard in some]
@@ -201,7 +212,18 @@ def _of_sizes(guards: Guards, _site: Site, first: Site) -> Fix:
 
 
 def _of_numbers(guards: Guards, site: Site, first: Site) -> Fix:
-    """Numbers become tensors, in the call that compiled and in the one that recompiled."""
+    """Numbers become tensors, in the call that compiled and in the one that recompiled; an optimizer's rates once for all calls."""
+    rates = [_RATE.match(guard.source) for guard in guards]
+    optimizers = [site.name(found[1]) for found in rates if found is not None]
+    if len(optimizers) == len(rates) and None not in optimizers:
+        return Fix(
+            "\n".join(
+                f"for group in {name}.param_groups:\n    group['lr'] = torch.as_tensor(group['lr'])"
+                for name in dict.fromkeys(optimizers)
+            ),
+            "once, before the first call: a tensor's value is not part of the compiled code; a scheduler fills the tensor that it finds, "
+            "and so has to a line that sets the rate itself (group['lr'].fill_(rate))",
+        )
     wraps = {
         guard.source: "torch.tensor(float({}))"
         if _INT.match(guard.expected or "") or _INT.match(guard.actual or "")

@@ -16,6 +16,7 @@ ChangeKind = Literal["specialization", "zero-one", "duck-shape", "static-first",
 
 
 _AUTOCAST = re.compile(r"autocast\((\w+)\)_")
+_INT = re.compile(r"-?\d+$")
 _TORCH = re.compile(r"/(?:site|dist)-packages/torch/")
 _SYMBOLIC = frozenset({"dynamic", "marked", "duck-shared", "unbacked"})
 
@@ -120,7 +121,8 @@ def _kind(observed: Observed, row: Recompile, entry: EntryCheck, guard: FailingG
     if (entry.entry_id, guard.source) in observed.pins and not guard.others:
         return "specialization"
     if size_of(guard.source) is None or guard.others:
-        return "recompile"
+        pinned = (row.compile_id, guard.source) in observed.pins and not guard.others
+        return "specialization" if pinned and _INT.match(guard.expected or "") else "recompile"
     before = observed.dim(entry.entry_id, guard.source)
     after = observed.dim(row.compile_id, guard.source)
     if before is not None and before.verdict == "specialized":

@@ -6,7 +6,7 @@ import re
 
 from compile_inspector.analyze.findings.break_fixes import break_fix
 from compile_inspector.analyze.findings.names import at, cut, line, statement, times
-from compile_inspector.analyze.findings.observed import Observed
+from compile_inspector.analyze.findings.observed import Observed, resumed
 from compile_inspector.analyze.findings.recompile_limit import is_limit
 from compile_inspector.model.breaks import GraphBreak
 from compile_inspector.model.compiles import Compile, CompileFailure
@@ -22,7 +22,6 @@ _CALLED = re.compile(r"(?<!def )\b([A-Za-z_][\w.]*)\(")
 _ASKED = re.compile(
     r"torch\._dynamo\.graph_break|torch\.compiler\.disable|torch\._dynamo\.disable|marked as skipped by the user"
 )
-_RESUMED = re.compile(r"torch_dynamo_resume_in_(.+)_at_(\d+)$")
 _REFUSED = frozenset({"Unsupported", "UserError"})
 _SECTION = re.compile(
     r"^\s*(Explanation|Hint|Developer debug context|For more details about this graph break)[:,] ?",
@@ -52,7 +51,7 @@ def _finding(observed: Observed, row: GraphBreak) -> Finding:
         and compiled.status == "failed"
         and not is_limit(compiled.error.message if compiled.error else "")
     )
-    resumed = _resumed(observed, row)
+    after = _resumed(observed, row)
     code = (
         f" `{cut(statement(row.location.code), 80)}`"
         if row.location is not None and row.location.code
@@ -65,11 +64,11 @@ def _finding(observed: Observed, row: GraphBreak) -> Finding:
         f"{code or ' a line'}{at(row.location)}: {cut(row.reason.rstrip('.'), 200)}",
         subjects=subjects(row),
         cause=row.location,
-        evidence=tuple(_evidence(row, resumed)),
+        evidence=tuple(_evidence(row, after)),
         fix=break_fix(row),
         count=row.count,
-        compile_ids=(row.compile_id, *resumed),
-        cost_ns=observed.cost_ns((row.compile_id,)) if failed else observed.cost_ns(resumed),
+        compile_ids=(row.compile_id, *after),
+        cost_ns=observed.cost_ns((row.compile_id,)) if failed else observed.cost_ns(after),
     )
 
 
@@ -85,11 +84,11 @@ def _resumed(observed: Observed, row: GraphBreak) -> tuple[str, ...]:
         return ()
     found: list[str] = []
     for one in observed.compiles.values():
-        match = None if one.frame is None else _RESUMED.match(one.frame.function)
+        begun = resumed(one)
         if (
-            match is not None
+            begun is not None
             and one.frame is not None
-            and int(match[2][:9]) == place.line
+            and begun[1] == place.line
             and one.frame.location.file == place.file
         ):
             found.append(one.id)
@@ -115,7 +114,7 @@ def _plain(name: str) -> str:
     return name if found is None else found[1]
 
 
-def _evidence(row: GraphBreak, resumed: tuple[str, ...]) -> list[str]:
+def _evidence(row: GraphBreak, after: tuple[str, ...]) -> list[str]:
     told = [f"{row.compile_id}: {line(row.location)}"]
     if row.explanation:
         told.append(cut(row.explanation, 300))
@@ -123,8 +122,8 @@ def _evidence(row: GraphBreak, resumed: tuple[str, ...]) -> list[str]:
         told.append(f"torch's registry: {row.registry_id}")
     if row.count > 1:
         told.append(f"met in {times(row.count, 'compile')}")
-    if resumed:
-        told.append(f"what follows it was compiled on its own: {', '.join(resumed[:6])}")
+    if after:
+        told.append(f"what follows it was compiled on its own: {', '.join(after[:6])}")
     outer = row.stack[:-1][-3:]
     return [*told, *(f"called from {line(frame)}" for frame in reversed(outer))]
 

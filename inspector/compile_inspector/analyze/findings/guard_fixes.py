@@ -6,7 +6,7 @@ import re
 
 from compile_inspector.analyze.findings.call_fixes import of_inference
 from compile_inspector.analyze.findings.fixes import DYNAMO, SOURCES, with_settings
-from compile_inspector.analyze.findings.names import cut, line, python_name
+from compile_inspector.analyze.findings.names import cut, line
 from compile_inspector.analyze.findings.observed import size_of
 from compile_inspector.analyze.findings.sites import Site
 from compile_inspector.model.findings import Fix, SetConfig
@@ -38,6 +38,7 @@ def guard_fix(guard: FailingGuard, site: Site) -> Fix:
         guard: That failed.
         site: The user's call that recompiled.
     """
+    site = site.passing((guard.source,))
     for offer in (_of_state, _of_training, _of_size, _of_number, _of_identity, _of_shape):
         found = offer(guard, site)
         if found is not None:
@@ -105,7 +106,7 @@ def _in_module(source: str) -> bool:
 def _of_identity(guard: FailingGuard, site: Site) -> Fix | None:
     if guard.kind not in _IDENTITY:
         return None
-    name = python_name(guard.source) or guard.source
+    name = site.name(guard.source) or guard.source
     return Fix(
         None,
         f"no setting helps: each object that comes as {name} is compiled once; where it is made anew for every call, make it once and pass the same one at {site}",
@@ -125,7 +126,7 @@ def _of_shape(guard: FailingGuard, site: Site) -> Fix | None:
 
 
 def _of_value(guard: FailingGuard, site: Site) -> Fix:
-    name = python_name(guard.source) or guard.source
+    name = site.name(guard.source) or guard.source
     if of_inference(guard):
         return Fix(
             None,

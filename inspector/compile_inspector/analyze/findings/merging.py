@@ -13,8 +13,6 @@ from compile_inspector.model.recompiles import FailingGuard
 
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 _EVIDENCE = 8
-_WRAPPER = "/torch/_dynamo/external_utils.py"
-"""Of what has no Python code outside torch: torch compiles a function of its own around it."""
 CHEAP_NS = 1_000_000_000
 """Compile time under which a recompile that cannot come back is only a note, nanoseconds."""
 
@@ -41,8 +39,7 @@ class Group:
     def function(self) -> str:
         """Name of what was compiled."""
         compile_id = self.first.recompile.compile_id
-        frame = self.observed.frame(compile_id)
-        if frame is not None and frame.location.file.endswith(_WRAPPER):
+        if self.observed.is_wrapped(compile_id):
             return self.observed.site(compile_id).called or "a callable"
         return self.observed.function(compile_id)
 

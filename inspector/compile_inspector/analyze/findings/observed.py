@@ -14,6 +14,8 @@ from compile_inspector.model.records import Loss
 from compile_inspector.model.symbols import Dim, Specialization, Symbol
 from compile_inspector.model.tables import Tables
 
+_WRAPPER = "/torch/_dynamo/external_utils.py"
+_RESUMED = re.compile(r"torch_dynamo_resume_in_(.+)_at_(\d+)$")
 _SIZE = re.compile(r"(.+)\.size\(\)\[(\d+)\]$", re.DOTALL)
 
 
@@ -99,7 +101,38 @@ class Observed:
         found = self.compiles.get(compile_id)
         if found is None:
             return Site(location)
-        return Site(found.trigger or location, found.call, torch=self.tables.environment.torch)
+        outer = self._outer(found)
+        return Site(
+            found.trigger or location,
+            found.call if outer is None else None,
+            torch=self.tables.environment.torch,
+            wraps=self.is_wrapped(compile_id),
+            outer=None if outer is None else self.site(outer.id),
+        )
+
+    def _outer(self, after: Compile) -> Compile | None:
+        """The first compile of the function whose graph break cut this code off, None of code that none did."""
+        place = resumed(after)
+        if place is None or after.frame is None:
+            return None
+        function, line = place
+        found: Compile | None = None
+        nearest = 0
+        for one in self.compiles.values():
+            frame = one.frame
+            if (
+                frame is not None
+                and frame.function == function
+                and frame.location.file == after.frame.location.file
+                and nearest < frame.location.line <= line
+            ):
+                found, nearest = one, frame.location.line
+        return found
+
+    def is_wrapped(self, compile_id: str) -> bool:
+        """Whether torch compiled a function of its own around what is called: that has no Python code outside torch."""
+        frame = self.frame(compile_id)
+        return frame is not None and frame.location.file.endswith(_WRAPPER)
 
     def cost_ns(self, compile_ids: Iterable[str]) -> int | None:
         """Compile time of some compiles together, None where none of them is known."""
@@ -121,6 +154,12 @@ class Observed:
             Loss("findings", f"a row of {name} belongs to no compile of the recording", times)
             for name, times in lost.items()
         )
+
+
+def resumed(compiled: Compile) -> tuple[str, int] | None:
+    """The function and the line of the graph break that this code follows: torch names it by both; None of any other code."""
+    found = None if compiled.frame is None else _RESUMED.match(compiled.frame.function)
+    return None if found is None else (found[1], int(found[2][:9]))
 
 
 def size_of(source: str) -> tuple[str, int] | None:

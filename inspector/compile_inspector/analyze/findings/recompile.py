@@ -5,14 +5,18 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from compile_inspector.analyze.findings.call_fixes import of_call
+import msgspec
+
+from compile_inspector.analyze.findings.break_fixes import break_fix
+from compile_inspector.analyze.findings.call_fixes import is_number, of_call
 from compile_inspector.analyze.findings.changes import Change
 from compile_inspector.analyze.findings.fixes import SOURCES, setting
 from compile_inspector.analyze.findings.guard_fixes import NO_SETTING, guard_fix
 from compile_inspector.analyze.findings.merging import Group, change_words, grouped, recompile_severity
 from compile_inspector.analyze.findings.names import cut, often
-from compile_inspector.analyze.findings.observed import Observed
+from compile_inspector.analyze.findings.observed import Observed, size_of
 from compile_inspector.analyze.findings.sites import Site
+from compile_inspector.analyze.findings.specialization import rewrite
 from compile_inspector.model.findings import Action, Finding, Fix, SetConfig
 from compile_inspector.model.recompiles import FailingGuard
 
@@ -33,10 +37,51 @@ def _finding(group: Group) -> Finding:
         subjects=group.subjects,
         cause=group.first.cause,
         evidence=group.evidence(),
-        fix=fix_of(group.first.guards, group.last_site, group.first_site),
+        fix=_of_break(group) or _fix(group),
         count=len(group.changes),
         compile_ids=group.compile_ids,
         cost_ns=cost,
+    )
+
+
+def _fix(group: Group) -> Fix:
+    """The fixes of what failed; of a number that a line needs as a number, what to write there, as no setting helps."""
+    change, pins = group.first, group.observed.pins
+    pinned = {
+        guard.source: pin
+        for guard in change.guards
+        if not guard.others
+        and size_of(guard.source) is None
+        and (pin := pins.get((change.recompile.compile_id, guard.source))) is not None
+    }
+    free = tuple(guard for guard in change.guards if guard.source not in pinned)
+    fix = fix_of(free or change.guards, group.last_site, group.first_site)
+    if not free or not pinned:
+        return fix
+    notes = (rewrite(pin.location, (source,)).note.removeprefix(NO_SETTING) for source, pin in pinned.items())
+    return msgspec.structs.replace(fix, note="; ".join(dict.fromkeys((fix.note, *notes))))
+
+
+def _of_break(group: Group) -> Fix | None:
+    """Of a number that is worked out before a graph break and read after it: the break's fix, as no call can pass another."""
+    site, guards = group.last_site, group.first.guards
+    place = None if site.outer is None else site.location
+    if place is None or not all(
+        is_number(guard) or guard.source.startswith("L['___stack") for guard in guards
+    ):
+        return None
+    if site.passing(guard.source for guard in guards) is not site:
+        return None
+    rows = (row for row in group.observed.rows("graph_breaks") if row.location is not None)
+    broken = next(
+        (row for row in rows if (row.location.file, row.location.line) == (place.file, place.line)), None
+    )
+    if broken is None:
+        return None
+    fix = break_fix(broken)
+    return msgspec.structs.replace(
+        fix,
+        note=f"{fix.note}; with no graph break at {place.short} the number is not handed on as a constant",
     )
 
 

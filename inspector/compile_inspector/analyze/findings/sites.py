@@ -13,7 +13,9 @@ from compile_inspector.model.compiles import Call
 from compile_inspector.model.locations import Location
 
 _LOCAL = re.compile(r"L\['([A-Za-z_]\w*)'\]")
+_ON_STACK = re.compile(r"L\['___stack\d+'\]$")
 _INDEX = re.compile(r"\[(\d{1,4})\]")
+_ITEM = re.compile(r"^\[(\d+)\]")
 _KEY = re.compile(r"\['(\w+)'\]")
 _SIZE = re.compile(r"\.size\(\)\[(\d+)\]$")
 _CHAIN = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*$")
@@ -45,6 +47,8 @@ class Site:
         location: The line; None where it is not known.
         call: What stands there; None where that is not known.
         torch: The version of torch that ran; None where that is not known.
+        wraps: Whether what was compiled is torch's own function around what is called, which it knows as ``fn``.
+        outer: The call of the function that a graph break cut, where what was compiled is what follows the break.
 
     Attributes:
         location: As given.
@@ -54,9 +58,17 @@ class Site:
     """
 
     def __init__(
-        self, location: Location | None, call: Call | None = None, *, torch: str | None = None
+        self,
+        location: Location | None,
+        call: Call | None = None,
+        *,
+        torch: str | None = None,
+        wraps: bool = False,
+        outer: Site | None = None,
     ) -> None:
         self.location = location
+        self.outer = outer
+        self._wraps = wraps
         self.library = None if call is None else call.library
         self.call = None if self.library is not None else call
         found = _VERSION.match(torch or "")
@@ -104,14 +116,34 @@ class Site:
         if self.library is not None:
             return False
         found = _LOCAL.match(source)
+        if found is not None and (self.outer is not None or self._is_held(found[1])):
+            return False
         if self._tree is None or self.call is None or found is None:
             return True
         given = {name.lstrip("*") for name in self.call.parameters}
         return found[1] not in (given | {"args", "kwargs"}) or self._passed(source) is not None
 
+    def _is_held(self, name: str) -> bool:
+        """Whether what goes by this name is the module that is called: its tensors may not be there yet, and others take their place."""
+        return (
+            self.call is not None
+            and self.call.module
+            and (self.call.parameters[:1] == (name,) or (self._wraps and name == "fn"))
+        )
+
+    def passing(self, sources: Iterable[str]) -> Site:
+        """The call that a line has to stand before to change all of these: behind a graph break the outer one, where it passes them."""
+        outer = self.outer
+        if outer is None or any(_LOCAL.match(one) and outer._passed(one) is None for one in sources):
+            return self
+        return outer
+
     def words(self, source: str) -> str:
         """A source in a sentence: by Dynamo's name, or as an argument of the call where torch's own wrapper has taken it."""
         found = _LOCAL.match(source)
+        code = statement(self.location.code) if self.location is not None else ""
+        if self.outer is not None and code and _ON_STACK.match(source):
+            return f"what `{cut(code, 80)}` left for the code after it"
         if self.call is None or found is None or f"*{found[1]}" not in self.call.parameters[:1]:
             return source
         index = _INDEX.match(source, found.end())
@@ -171,8 +203,18 @@ class Site:
         """
         edits: list[tuple[ast.expr, str]] = []
         lines: list[str] = []
+        bound = dict[tuple[int, int], str]()
         for source, wrap in wraps.items():
             passed = self._passed(source)
+            if passed is not None and passed.rest and _CHAIN.match(passed.text) is None and self._can_bind:
+                place = (passed.node.lineno, passed.node.col_offset)
+                if place not in bound:
+                    bound[place] = self._free(source, len(bound))
+                    lines.append(f"{bound[place]} = {passed.text}")
+                    edits.append((passed.node, bound[place]))
+                name = bound[place] + passed.rest
+                lines.append(f"{name} = {wrap.format(name)}")
+                continue
             if passed is None or passed.rest or (_CHAIN.match(passed.text) and not within):
                 name = self.name(source) or source
                 lines.append(f"{name} = {wrap.format(name)}")
@@ -211,11 +253,17 @@ class Site:
         spelled = python_name(f"L['_']{rest}")
         if node is None or spelled is None:
             return None
-        return _Passed(node, self._segment(node), spelled[1:])
+        rest = spelled[1:]
+        if node is tree.func and self.call.module:
+            # what torch.compile makes of a module has its attributes, and no items
+            rest = _ITEM.sub(r".get_submodule('\1')", rest)
+        return _Passed(node, self._segment(node), rest)
 
     def _argument(self, tree: ast.Call, call: Call, name: str, rest: str) -> tuple[ast.expr | None, str]:
         receiver = bool(call.parameters) and call.parameters[0] in _RECEIVERS
         bound = tree.func.value if isinstance(tree.func, ast.Attribute) else None
+        if self._wraps and name == "fn":
+            return tree.func, rest
         if receiver and name == call.parameters[0]:
             return (tree.func if call.module else bound), rest
         positional = call.parameters[1:] if receiver else call.parameters

@@ -21,6 +21,10 @@ from compile_inspector.model.symbols import Specialization
 _LAYOUT = re.compile(r"\.stride\(\)\[\d+\]$|\.storage_offset\(\)$")
 """What follows from sizes and layout: no line of the program pins it."""
 
+_OF_TENSOR = re.compile(r"\.(?:size|stride|storage_offset)\(")
+_LAST = re.compile(r"[A-Za-z_]\w*")
+_FEW = "where only a few come, each is compiled once and no more come (torch._dynamo.config.recompile_limit says how many may)"
+
 
 def specialization(observed: Observed, changes: Iterable[Change]) -> list[Finding]:
     """Pinned sizes that cost compiles, then those that have cost none yet."""
@@ -121,16 +125,27 @@ def _fix(
     return partner_fix(sizes, others, site, f"Where the line fixes the size by itself, {otherwise.note}")
 
 
+def _picks(code: str, subjects: tuple[str, ...]) -> bool:
+    """Whether a line takes an item by one of these numbers."""
+    names = [one for one in (_LAST.findall(subject)[-1:] for subject in subjects) if one]
+    return any(re.search(rf"\w\[[^\[\]:]*\b{re.escape(name[0])}\b[^\[\]:]*\]", code) for name in names)
+
+
 def rewrite(cause: Location | None, subjects: tuple[str, ...]) -> Fix:
     """What to write in the place of the line that pins a size; no line can be given where its meaning is not known."""
     sizes = listed(subjects)
+    number = not any(map(_OF_TENSOR.search, subjects))
     code = statement(cause.code) if cause is not None else None
     if cause is None or not code:
         return Fix(
             None,
             f"torch did not keep the line that pinned {sizes}; session.why({subjects[0]!r}) shows its way",
         )
-    if code.startswith(("for ", "while ")):
+    if number and code.startswith(("for ", "while ")):
+        advice = f"a loop is written out round by round, and each number of rounds is other code; {_FEW}, or write it as one operation"
+    elif number and _picks(code, subjects):
+        advice = f"each value picks another item, whose code is another; {_FEW}, or compile the items and pick outside"
+    elif code.startswith(("for ", "while ")):
         advice = f"write the loop as an operation on the whole dimension, or pad {sizes} to a fixed size before the call"
     elif code.startswith(("if ", "elif ", "assert ")) or " if " in code:
         advice = f"decide it in the caller, before the compiled function, or with torch.cond or torch.where; a test on {sizes} alone compiles each outcome"
