@@ -16,6 +16,7 @@ import torch
 import attention_models
 import compile_inspector as ci
 from compile_inspector.engine.capture import CaptureStep
+from compile_inspector.engine.dispatch import Dispatch
 from compile_inspector.engine.static_graph import FakeStaticGraph, static_graphs
 from compile_inspector.errors import CaptureError, InvalidConfig
 from compile_inspector.model.captures import Capture
@@ -938,6 +939,36 @@ def test_threads_share_a_graph_without_mixing_their_results() -> None:
         thread.join()
     assert wrong == []
     assert replays(model) == {8: 400}
+
+
+def test_graphs_that_another_thread_frees_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Freed when a call has found its graph, it runs compiled; freed in the middle of a replay, that is waited for."""
+    model = Model()
+    one = applied(model)
+    one.capture([4, 8])
+    misfit, replay = Dispatch._misfit, Counting.replay
+
+    def freeing(dispatch: Dispatch, fit: Any, leaves: Any, instance: Any) -> str | None:
+        one.release()
+        return misfit(dispatch, fit, leaves, instance)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Dispatch, "_misfit", freeing)
+        right(model, torch.randn(3, WIDTH))
+    assert Counting.live == 0
+    one.capture([4, 8])
+    threads: list[threading.Thread] = []
+
+    def during(graph: Counting, inputs: Any) -> None:
+        threads.append(threading.Thread(target=one.release))
+        threads[0].start()
+        threads[0].join(0.2)
+        replay(graph, inputs)
+
+    monkeypatch.setattr(Counting, "replay", during)
+    right(model, torch.randn(3, WIDTH))
+    threads[0].join()
+    assert Counting.live == 0
 
 
 def test_no_gpu_is_the_reason_where_there_is_none() -> None:

@@ -34,6 +34,7 @@ in_capture: ContextVar[bool] = ContextVar("compile_inspector_in_capture", defaul
 """Whether this thread is capturing: what is called then runs as it is, and becomes part of what is captured."""
 
 _UNLIKE = "the arguments are put together in another way than at the capture"
+_FREED = "the graphs were freed by another thread while this call looked for one"
 _REASONS = 64
 """Reasons that are told apart; what comes after is counted together."""
 _REMEMBERED = 4096
@@ -62,6 +63,11 @@ class SizeGraph:
     graph: StaticGraph | None = None
     outputs: list[Any] = field(default_factory=list)
     pieces: list[tuple[CUDAGraphWrapper, Capture]] = field(default_factory=list)
+
+    @property
+    def freed(self) -> bool:
+        """Whether its memory was given back."""
+        return not self.leaves
 
     @property
     def tensors(self) -> list[torch.Tensor]:
@@ -180,11 +186,12 @@ class Dispatch:
             return self._replay(self._make_fit(graph, graph.size), leaves, instance, None)
 
     def drop(self) -> None:
-        """Frees every graph."""
-        for graph in (*self.full.values(), *self.pieces.values()):
-            graph.free()
-        self.full, self.pieces = {}, {}
-        self._fits.clear()
+        """Frees every graph; a call of another thread that is at it is waited for."""
+        with self._lock:
+            for graph in (*self.full.values(), *self.pieces.values()):
+                graph.free()
+            self.full, self.pieces = {}, {}
+            self._fits.clear()
 
     def __call__(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
         """Runs one call, which the entry's guards admit where they are asked."""
@@ -211,6 +218,8 @@ class Dispatch:
         if reason is not None:
             return self._without(reason, instance, args, kwargs)
         with self._lock:
+            if fit.graph.freed:
+                return self._without(_FREED, instance, args, kwargs)
             self._order()
             begin = time.perf_counter_ns()
             try:
@@ -252,9 +261,12 @@ class Dispatch:
                 None,
                 "only the sizes that were captured run from graphs: no size between them could be tried",
             )
-        fit = self._make_fit(table[captured], size)
-        if len(self._fits) < _REMEMBERED:
-            self._fits[full, size] = fit
+        with self._lock:
+            if table[captured].freed:
+                return None, _FREED
+            fit = self._make_fit(table[captured], size)
+            if len(self._fits) < _REMEMBERED:
+                self._fits[full, size] = fit
         return fit, ""
 
     def _make_fit(self, graph: SizeGraph, size: int) -> Fit:
