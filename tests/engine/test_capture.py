@@ -644,6 +644,56 @@ def test_what_a_dict_holds_is_found_by_its_key(policy: str) -> None:
     assert list(bypasses(model)) == ["the arguments are put together in another way than at the capture"]
 
 
+class Sets(torch.nn.Module):
+    """Keeps what it computed in an attribute, in a dict of its own, or in a buffer."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how, self.last, self.kept = how, None, {}
+        self.register_buffer("total", torch.zeros(WIDTH))
+
+    def forward(self, x: torch.Tensor, **options: Any) -> torch.Tensor:
+        options.pop("unused", None)
+        if self.how == "attribute":
+            self.last = x * 2
+        elif self.how == "dict":
+            self.kept["last"] = x * 2
+        elif self.how == "buffer":
+            self.total = self.total + x.sum(0)
+        elif self.how == "elsewhere":
+            SEEN["last"] = x * 2
+        elif self.how == "constant":
+            self.last = 3
+        return x + 1
+
+
+SEEN: dict[str, torch.Tensor] = {}
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("attribute", "each call sets last of the module anew, which a replay does not"),
+        ("dict", "each call sets kept of the module anew, which a replay does not"),
+        ("buffer", "each call sets total of the module anew, which a replay does not"),
+        ("elsewhere", "each call changes a list, dict or variable outside of it, which a replay does not"),
+        ("constant", None),
+        ("nothing", None),
+    ],
+)
+def test_what_a_call_sets_beside_its_results_is_not_lost_in_silence(how: str, why: str | None) -> None:
+    """A replay runs no Python: such a module is not captured, and says why; a dict of the call's own keywords does not count."""
+    model = Sets(how)
+    report = applied(model).capture([4, 8])
+    assert [row.reason for row in report.rows] == [why] * 2
+    x = torch.randn(3, WIDTH)
+    model(x)
+    model(x, unused=1)
+    last = {"attribute": model.last, "dict": model.kept.get("last"), "elsewhere": SEEN.get("last")}
+    assert how not in last or torch.equal(last[how], x * 2)
+    SEEN.clear()
+
+
 def test_calls_that_need_gradients_run_compiled() -> None:
     """In grad mode with parameters that want gradients no graph is replayed, and the gradients are right."""
     model = Model()

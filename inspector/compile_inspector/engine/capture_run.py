@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from compile_inspector.engine import narration, padding
+from compile_inspector.engine import narration, padding, side_effects
 from compile_inspector.engine.capture_report import CaptureReport, CaptureStep, row_of
 from compile_inspector.engine.captured import Captured
 from compile_inspector.engine.config import CUDAGraphMode, max_num_batched_tokens
@@ -20,6 +20,7 @@ from compile_inspector.engine.counters import compilation_counter
 from compile_inspector.engine.cudagraph import Capture, PieceOf, collecting, next_id
 from compile_inspector.engine.dispatch import Dispatch, SizeGraph, flattened
 from compile_inspector.engine.kept_state import KeptState
+from compile_inspector.engine.side_effects import Attributes
 from compile_inspector.engine.static_graph import StaleAddress, factory_for
 from compile_inspector.engine.watched import watch
 from compile_inspector.errors import GuardViolation, InvalidConfig
@@ -239,8 +240,12 @@ class Run:
         entry, own = dispatch.entry, {id(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor)}
         before = {index: leaves[index].clone() for index, _ in self.shape.tensors}
         versions = {index: leaves[index]._version for index in before}
+        attributes = Attributes(self.module)
         with direct.inputs_seen(entry) as seen:
             outputs = entry.run(self.module, *args, **kwargs)
+        undone = side_effects.told(attributes.changed(), entry.bare.__code__, outputs)
+        if undone is not None:
+            raise Refused(undone)
         read = {id(one): one for one in seen if isinstance(one, torch.Tensor) and id(one) not in own}
         watched, reason = watch(entry, self.module, self.program._self_name, read.values())
         if watched is None:

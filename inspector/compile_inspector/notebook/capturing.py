@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,13 +20,13 @@ _PERIOD_S = 0.1
 
 
 def sizes_of(text: str) -> list[int]:
-    """Batch sizes as they are typed: ``1,2,4``, and ``8:64:8`` for 8, 16, … 64.
+    """Batch sizes as they are typed: ``1,2,4`` or ``1 2 4``, and ``8:64:8`` for 8, 16, … 64.
 
     Raises:
         UsageError: A part says something else.
     """
     found: list[int] = []
-    for part in text.split(","):
+    for part in re.split(r"\s*,\s*|\s+", text.strip()):
         try:
             numbers = [int(number) for number in part.split(":")]
             first, last, step = (numbers[0], numbers[-1], 1) if len(numbers) < 3 else numbers
@@ -33,7 +34,10 @@ def sizes_of(text: str) -> list[int]:
         except ValueError:
             sizes = range(0)
         if not sizes:
-            msg = f"sizes are written 1,2,4 or FIRST:LAST:STEP, such as 8:64:8; got {part or text!r}"
+            msg = (
+                f"sizes are written 1,2,4 or FIRST:LAST:STEP, such as 8:64:8; got {part or text!r}. "
+                "Those of a list of yours: ci.capture_graphs(model, sizes)"
+            )
             raise UsageError(msg)
         found += sizes
     return found

@@ -165,10 +165,12 @@ class CompileInspector(Settings):
     @argument("--max-pool-bytes", type=int, help="What the graphs' memory may take.")
     @argument("--max-seconds", type=float, help="When this is over, what is left stays uncaptured.")
     @argument("--no-measure", action="store_true", help="Do not time calls; no break-even is shown then.")
-    @argument("--mode", choices=CAPTURE_MODES, help="What to capture; as configured without it.")
+    @argument(
+        "--mode", type=str.upper, choices=CAPTURE_MODES, help="What to capture; as configured without it."
+    )
     @argument("module", help="The module: a name, or an expression without spaces.")
     @argument(  # pyright: ignore[reportUntypedFunctionDecorator]
-        "sizes", nargs="?", help="Batch sizes: 1,2,4 or FIRST:LAST:STEP, such as 8:64:8."
+        "sizes", nargs="*", help="Batch sizes: 1,2,4 or FIRST:LAST:STEP, such as 8:64:8."
     )
     def capture_graphs(self, line: str) -> None:
         """Capture CUDA graphs of a compiled module for these batch sizes: ``%capture_graphs model 1,2,4``."""
@@ -176,13 +178,13 @@ class CompileInspector(Settings):
 
         arguments = parse_argstring(self.capture_graphs, line)
         if arguments.undo:
-            if arguments.sizes is not None:
+            if arguments.sizes:
                 msg = "--undo takes nothing but the module"
                 raise UsageError(msg)
             done = release(run_expression(self.ip, arguments.module), arguments.module)
             print(done)  # noqa: T201 - what a magic says goes to the cell's output
             return
-        if arguments.sizes is None:
+        if not arguments.sizes:
             msg = "which batch sizes? `%capture_graphs model 1,2,4` captures these three"
             raise UsageError(msg)
         settings = {
@@ -191,7 +193,7 @@ class CompileInspector(Settings):
             "max_capture_seconds": arguments.max_seconds,
             "max_pool_bytes": arguments.max_pool_bytes,
         }
-        sizes = sizes_of(arguments.sizes)
+        sizes = sizes_of(" ".join(arguments.sizes))
         module = run_expression(self.ip, arguments.module)
         arguments.provenance, arguments.view, arguments.save = False, "captures", None
         self._recorded(
