@@ -7,6 +7,10 @@ from typing import Any
 import torch
 
 import compile_inspector as ci
+from compile_inspector.torch_seams import kept_code
+
+KEPT_BACKEND = "aot_eager" if kept_code.keeps("aot_eager") else "inductor"
+"""The quickest backend of which this torch can keep what it compiled."""
 
 
 def config(mode: Any = ci.CompilationMode.DYNAMO_TRACE_ONCE, backend: str = "eager", **settings: Any) -> Any:

@@ -12,11 +12,7 @@ import compile_inspector as ci
 from attention_models import Stack, call, config, serve
 from compile_inspector.engine.decorator import programs
 from compile_inspector.engine.static_graph import FakeStaticGraph, static_graphs
-from compile_inspector.torch_seams import kept_code
-
-pytestmark = pytest.mark.skipif(
-    not kept_code.keeps("aot_eager"), reason="this torch keeps nothing that aot_eager compiles"
-)
+from engine.models import KEPT_BACKEND
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +23,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def settings(**given: Any) -> ci.InspectorConfig:
-    return config(**{"backend": "aot_eager", "use_aot_compile": True, "largest": 64, **given})
+    return config(**{"backend": KEPT_BACKEND, "use_aot_compile": True, "largest": 64, **given})
 
 
 def stack(vllm_config: ci.InspectorConfig) -> Any:
