@@ -50,6 +50,16 @@ def test_a_size_that_changed_is_static_first() -> None:
     assert (found.count, found.compile_ids, found.cost_ns) == (1, ("0/1",), 40_000_000)
 
 
+def test_a_size_that_a_library_reads_is_told_at_the_users_call() -> None:
+    """The first line that reads it lies in installed code and decided nothing; without a call, there is only that line."""
+    inside = Location("/env/lib/python3.12/site-packages/models/wrapped.py", 332, "run", "keys = {}")
+    (found,) = recompiled(make_dim(), dynamic(), make_failing(location=inside))
+    assert (found.kind, found.cause) == ("static-first", CALL_LINE)
+    row = Recompile("0/1", None, (make_entry("0/0", make_failing(location=inside)),))
+    (found,) = recompiled(make_dim(), dynamic(), recompiles=[row])
+    assert (found.kind, found.cause) == ("static-first", inside)
+
+
 def test_a_size_that_stays_a_number_is_a_recompile() -> None:
     """Where the later compile has a number again, as under dynamic=False, torch heals nothing: it is a recompile."""
     (found,) = recompiled(make_dim(), make_dim(compile_id="0/1", size=5))

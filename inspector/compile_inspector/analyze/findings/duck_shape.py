@@ -27,7 +27,7 @@ def _finding(group: Group) -> Finding:
         title=f"{group.function} was compiled again ({often(len(group.changes))}): {group.named} were equal when it was "
         "compiled, so torch gave them one symbol, and now they differ",
         subjects=group.subjects,
-        cause=group.first.cause,
+        cause=group.callers_line,
         evidence=group.evidence(),
         fix=_fix(group),
         count=len(group.changes),

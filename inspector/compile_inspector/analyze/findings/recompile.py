@@ -35,7 +35,9 @@ def _finding(group: Group) -> Finding:
         severity=recompile_severity(cost, comes_back=True),
         title=f"{group.function} was compiled again ({often(len(group.changes))}) because {_reason(group)}",
         subjects=group.subjects,
-        cause=group.first.cause,
+        cause=group.first.cause
+        if any(guard.location for guard in group.first.guards)
+        else group.callers_line,
         evidence=group.evidence(),
         fix=_of_break(group) or _fix(group),
         count=len(group.changes),

@@ -25,7 +25,7 @@ def _finding(group: Group) -> Finding:
         title=f"{group.function} was compiled again ({often(len(group.changes))}) because {group.named} changed: "
         "a size is a number for torch until a second one comes",
         subjects=group.subjects,
-        cause=group.first.cause,
+        cause=group.callers_line,
         evidence=group.evidence(),
         fix=mark_fix(
             group.subjects,

@@ -34,7 +34,7 @@ def _recompiled(group: Group) -> Finding:
         title=f"{group.function} was compiled again ({often(len(group.changes))}): {group.named} is 0 or 1 in one call "
         "and larger in another, and torch compiles 0 and 1 as constants",
         subjects=group.subjects,
-        cause=group.first.cause,
+        cause=group.callers_line,
         evidence=group.evidence(),
         fix=_fix(group.subjects, group.first_site),
         count=len(group.changes),
