@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gc
 import threading
 import weakref
@@ -276,6 +277,40 @@ def test_a_size_that_does_not_compile_says_why() -> None:
     assert report.captured == (4,)
     assert "\n" not in (report.rows[0].reason or "")
     assert "ValueError('too many rows')" in (report.rows[0].reason or "")
+
+
+def wrapping(forward: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(forward)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return forward(*args, **kwargs)
+
+    return wrapper
+
+
+class Wrapped(Model):
+    """A decorator stands around its forward, so that the instance is the first of ``args``."""
+
+    @wrapping
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x) + self.shift
+
+
+def test_a_decorated_forward_is_captured_and_its_tensors_are_watched() -> None:
+    """Its weights are found through ``args[0]``: batches run from graphs, and a replaced weight runs compiled, with the reason."""
+    model = Wrapped()
+    config = ci.InspectorConfig({"backend": "eager"})
+    one = ci.apply(model, dynamic_arg_dims={"x": 0}, vllm_config=config)
+    model(x=torch.randn(4, WIDTH))
+    assert one.capture([2, 4]).captured == (2, 4)
+    for size in (2, 3, 4):
+        x = torch.randn(size, WIDTH)
+        torch.testing.assert_close(model(x=x), model.linear(x) + model.shift)
+    assert replays(model) == {4: 2, 2: 1}
+    model.linear.weight = torch.nn.Parameter(torch.randn(WIDTH, WIDTH))
+    x = torch.randn(4, WIDTH)
+    torch.testing.assert_close(model(x=x), model.linear(x) + model.shift)
+    (reason,) = bypasses(model)
+    assert reason.endswith("['weight'] is another tensor than at the capture")
 
 
 def test_a_forward_that_writes_into_its_module_leaves_it_as_it_was_captured() -> None:

@@ -247,7 +247,7 @@ class Run:
         if undone is not None:
             raise Refused(undone)
         read = {id(one): one for one in seen if isinstance(one, torch.Tensor) and id(one) not in own}
-        watched, reason = watch(entry, self.module, self.program._self_name, read.values())
+        watched, reason = watch(entry, self.module, self.program.self_at, read.values())
         if watched is None:
             raise Refused(reason)
         leaves_out, spec = flattened(outputs)

@@ -563,8 +563,13 @@ class Program:
         return f"{self.prefix} ({self._cls.__qualname__})" if self.prefix else self._cls.__qualname__
 
     @property
+    def self_at(self) -> str:
+        """The instance within the forward: ``self``, or ``args[0]`` where it is among the arguments."""
+        return self_in(self.wrapper.original.__code__) or "self"
+
+    @property
     def _self_name(self) -> str:
-        return (self_in(self.wrapper.original.__code__) or "self").partition("[")[0]
+        return self.self_at.partition("[")[0]
 
     def applied_fact(self) -> dict[str, Any]:
         """The settings, as plain values."""

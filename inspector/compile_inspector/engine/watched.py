@@ -29,14 +29,14 @@ class Watched:
         tensors: They themselves.
         fetch: From the locals (the instance alone) and the globals to what stands at these places now.
         scope: The globals.
-        self_name: What the function calls its instance.
+        self_at: The instance within the function: ``self``, or ``args[0]`` where it is among the arguments.
     """
 
     names: tuple[str, ...]
     tensors: tuple[torch.Tensor, ...]
     fetch: Callable[[dict[str, Any], dict[str, Any]], tuple[Any, ...]]
     scope: dict[str, Any]
-    self_name: str
+    self_at: str
 
     def checker(self) -> Callable[[Any], bool]:
         """Answers for an instance whether every tensor is still the same at the same address."""
@@ -46,13 +46,13 @@ class Watched:
         scope: dict[str, Any] = {"__builtins__": {}, "G": self.scope, "Exception": Exception}
         scope |= {f"k{index}": one for index, one in enumerate(held)}
         scope |= {"_at": addresses, "_lie": lambda: list(map(torch.Tensor.data_ptr, held))}
-        exec(_check_source(self.names, self.self_name), scope)
+        exec(_check_source(self.names, self.self_at), scope)
         return scope["check"]
 
     def changed(self, instance: Any, addresses: Sequence[int]) -> str | None:
         """Names the first that is not what it was; None where all are."""
         try:
-            found = self.fetch({self.self_name: instance}, self.scope)
+            found = self.fetch(_locals(self.self_at, instance), self.scope)
         except Exception as error:  # noqa: BLE001 - as above
             return f"a tensor that the graph reads is gone ({type(error).__name__}: {error})"
         for name, kept, now, address in zip(self.names, self.tensors, found, addresses, strict=True):
@@ -64,21 +64,21 @@ class Watched:
 
 
 def watch(
-    entry: direct.Entry, instance: Any, self_name: str, read: Iterable[torch.Tensor]
+    entry: direct.Entry, instance: Any, self_at: str, read: Iterable[torch.Tensor]
 ) -> tuple[Watched | None, str | None]:
     """How to watch the tensors that an entry was seen to read; None and why where one of them cannot be found again.
 
     Args:
         entry: Compiled code.
         instance: The module.
-        self_name: What the function calls it.
+        self_at: As of `Watched`.
         read: The tensors that its graph was given beside the call's arguments.
     """
     scope = entry.bare.__globals__
     wanted = {id(one): one for one in read}
     names: dict[int, str] = {}
-    for source in _sources(entry, self_name):
-        found = _value(source, {self_name: instance}, scope)
+    for source in _sources(entry, self_at):
+        found = _value(source, _locals(self_at, instance), scope)
         if id(found) in wanted:
             names.setdefault(id(found), source)
     missing = [one for key, one in wanted.items() if key not in names]
@@ -89,12 +89,18 @@ def watch(
     ordered = tuple(names.values())
     text = "".join(f"{source}, " for source in ordered)
     fetch = eval(f"lambda L, G: ({text})", {"__builtins__": {}})
-    return Watched(ordered, tuple(wanted[key] for key in names), fetch, scope, self_name), None
+    return Watched(ordered, tuple(wanted[key] for key in names), fetch, scope, self_at), None
 
 
-def _sources(entry: direct.Entry, self_name: str) -> list[str]:
+def _locals(self_at: str, instance: Any) -> dict[str, Any]:
+    """The function's locals as far as the instance is among them."""
+    name, among, _ = self_at.partition("[")
+    return {name: (instance,) if among else instance}
+
+
+def _sources(entry: direct.Entry, self_at: str) -> list[str]:
     """The places of tensors that torch's guards go to, without the call's arguments."""
-    own = (f"L[{self_name!r}]", "G[")
+    own = (_root(self_at), "G[")
     sources = (source for source, kind, _ in direct.guard_parts(entry.guards) if kind == "TENSOR_MATCH")
     return [source for source in dict.fromkeys(sources) if source.startswith(own)]
 
@@ -107,10 +113,18 @@ def _value(source: str, f_locals: dict[str, Any], scope: dict[str, Any]) -> Any:
         return None
 
 
-def _check_source(names: Iterable[str], self_name: str) -> str:
+def _root(self_at: str) -> str:
+    """The instance, as torch's guards name it."""
+    name, among, rest = self_at.partition("[")
+    return f"L[{name!r}]{among}{rest}"
+
+
+def _check_source(names: Iterable[str], self_at: str) -> str:
     """The text of a function that looks at every place; what several places have in common is gone through once."""
     lines: list[str] = []
-    reached = {f"L[{self_name!r}]": "instance", "L": f"{{{self_name!r}: instance}}", "G": "G"}
+    name, among, _ = self_at.partition("[")
+    held = "(instance,)" if among else "instance"
+    reached = {_root(self_at): "instance", f"L[{name!r}]": held, "L": f"{{{name!r}: {held}}}", "G": "G"}
     same = " and ".join(f"{_reach(name, reached, lines)} is k{index}" for index, name in enumerate(names))
     body = "".join(f"        {line}\n" for line in (*lines, f"same = {same}"))
     return f"""def check(instance):
