@@ -154,8 +154,8 @@ def test_a_call_in_code_that_dynamo_made_is_read_from_its_line() -> None:
             step()
 
     (finding,) = (one for one in recorded(steps).findings if one.kind == "recompile")
-    assert (
-        finding.fix.code == "optimizer.param_groups[0]['lr'] = torch.tensor(optimizer.param_groups[0]['lr'])"
+    assert finding.fix.code == (
+        "for group in optimizer.param_groups:\n    group['lr'] = torch.as_tensor(group['lr'])"
     )
 
 
