@@ -21,11 +21,11 @@ Progress = Callable[[int, int, Cell], object]
 
 
 class _Shown:
-    """Shows itself: as text, through rich, in a notebook."""
+    """Shows itself: as text, through rich, in a notebook; its class says by `told` what there is to be shown."""
 
-    def told(self) -> Told:
-        """What there is to be shown."""
-        raise NotImplementedError
+    if TYPE_CHECKING:
+
+        def told(self) -> Told: ...
 
     def __str__(self) -> str:
         from compile_inspector.views.trials import text_of
