@@ -153,6 +153,22 @@ def test_a_search_finds_what_it_should(seen: Explorer, session: ci.Session) -> N
         assert (query, found) == (query, [node.name for node in asked])
 
 
+def test_what_is_being_typed_is_not_lost(seen: Explorer) -> None:
+    """Another node is picked while a query is typed: the query stays, and is searched for."""
+    seen.search("name:softmax")
+    field = seen.root.get_by_role("searchbox")
+    field.evaluate(
+        """(box, index) => {
+          box.value = "op:softmax";
+          box.dispatchEvent(new Event("input"));
+          window.explorers.kept[index].explorer.state.select([0]);
+        }""",
+        seen.index,
+    )
+    expect(field).to_have_value("op:softmax")
+    assert seen.search("op:softmax") == seen.facts()["matches"] != []
+
+
 def test_enter_goes_from_match_to_match(seen: Explorer) -> None:
     """Enter in the search field picks a match, opens what holds it and brings it on the screen; the tally counts along."""
     found = seen.search("op:softmax")

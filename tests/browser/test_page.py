@@ -191,6 +191,24 @@ def test_details_open_and_close_by_keyboard(opened: Opened, tmp_path: Path) -> N
     expect(details).to_be_hidden()
 
 
+def test_a_press_outlives_what_moves_the_list(opened: Opened, tmp_path: Path) -> None:
+    """A table is drawn again between the press on a row and the release: that is still a click on the row."""
+    page = opened.open(sample_tables(), tmp_path / "page.html")
+    tab(page, "guards")
+    grid = panel(page, "guards").get_by_role("grid")
+    grid.get_by_role("row").nth(3).hover()
+    page.mouse.down()
+    grid.evaluate(
+        """async (list) => {
+          list.dispatchEvent(new Event("scroll"));
+          for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
+        }"""
+    )
+    page.mouse.up()
+    details = panel(page, "guards").get_by_role("region", name="Details")
+    expect(details).to_contain_text("L['self'].scale == 2.0")
+
+
 def test_a_recompile_shows_every_failing_guard(opened: Opened, tmp_path: Path) -> None:
     """A card names the call, marks the nearest entry, and lists each failing guard: compiled for, this call, the user's line."""
     page = opened.open(sample_tables(), tmp_path / "page.html")

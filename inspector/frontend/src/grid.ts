@@ -5,11 +5,11 @@ import { h, add, fill, newId, type Child } from "./dom.ts";
 import { badge } from "./badge.ts";
 import { fields } from "./fields.ts";
 import { track, width } from "./grid_widths.ts";
+import { LongList } from "./long_list.ts";
 import type { Target } from "./session.ts";
 import { count, shortPlace, whole } from "./format.ts";
 
 const ROW_PX = 26;
-const OVERSCAN = 6;
 
 /** What a view adds to a grid. */
 export interface GridOptions {
@@ -49,7 +49,8 @@ export class Grid {
   private readonly pane: HTMLElement;
   private readonly shown: Column[];
   private readonly heads = new Map<string, HTMLElement>();
-  private readonly id = newId("grid");
+  private readonly list: LongList;
+  private readonly nothing = h("div", { role: "row", class: "nothing" }, h("div", { role: "gridcell" }, "No row matches."));
   private rows: Uint32Array;
   private sorted: { key: string; direction: Direction } | null = null;
   private active = 0;
@@ -57,7 +58,6 @@ export class Grid {
   private terms: string[] = [];
   private kept: Choice[] = [];
   private readonly chips = h("span", { class: "chips" });
-  private frame = 0;
   private pause = 0;
 
   constructor(
@@ -89,13 +89,20 @@ export class Grid {
       table.note && h("p", { class: "note" }, table.note),
       h("div", { class: "split" }, this.scroller, this.pane),
     );
-    const resized = new ResizeObserver(() => this.paint());
-    resized.observe(this.scroller);
-    signal.addEventListener("abort", () => {
-      resized.disconnect();
-      cancelAnimationFrame(this.frame);
-      clearTimeout(this.pause);
-    });
+    this.list = new LongList(
+      {
+        scroller: this.scroller,
+        body: this.body,
+        px: ROW_PX,
+        id: newId("grid"),
+        count: () => this.rows.length,
+        active: () => this.active,
+        state: (place) => `${place === this.active} ${this.rows[place] === this.open}`,
+        make: (place) => this.line(place),
+      },
+      signal,
+    );
+    signal.addEventListener("abort", () => clearTimeout(this.pause));
     this.refresh();
   }
 
@@ -197,7 +204,6 @@ export class Grid {
         tabindex: 0,
         "aria-label": this.table.title,
         "aria-colcount": head.childElementCount,
-        onscroll: () => this.soon(),
         onkeydown: (event) => this.inGrid(event as KeyboardEvent),
         onclick: (event) => this.click(event as MouseEvent),
       },
@@ -227,28 +233,12 @@ export class Grid {
     const { count: all } = this.table;
     this.tally.textContent = this.rows.length === all ? count(all, singular(this.options.noun), this.options.noun) : `${whole(this.rows.length)} of ${whole(all)}`;
     this.scroller.setAttribute("aria-rowcount", String(this.rows.length + 1));
-    this.body.style.height = `${Math.max(this.rows.length, 1) * ROW_PX}px`;
     this.active = Math.min(this.active, Math.max(this.rows.length - 1, 0));
     this.scroller.scrollTop = 0;
     this.active = 0;
-    this.paint();
-  }
-
-  private soon(): void {
-    cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => this.paint());
-  }
-
-  private paint(): void {
-    const height = this.scroller.clientHeight || 400;
-    const first = Math.max(Math.floor(this.scroller.scrollTop / ROW_PX) - OVERSCAN, 0);
-    const last = Math.min(first + Math.ceil(height / ROW_PX) + 2 * OVERSCAN, this.rows.length);
-    const lines: Child[] = [];
-    for (let place = first; place < last; place += 1) lines.push(this.line(place));
-    if (this.rows.length === 0) lines.push(h("div", { role: "row", class: "nothing" }, h("div", { role: "gridcell" }, "No row matches.")));
-    fill(this.body, ...lines);
-    if (this.active >= first && this.active < last) this.scroller.setAttribute("aria-activedescendant", `${this.id}-${this.active}`);
-    else this.scroller.removeAttribute("aria-activedescendant");
+    this.list.renew();
+    if (this.rows.length === 0) this.body.appendChild(this.nothing);
+    else this.nothing.remove();
   }
 
   private line(place: number): HTMLElement {
@@ -256,12 +246,10 @@ export class Grid {
     const line = h("div", {
       role: "row",
       class: `grid-row${place === this.active ? " active" : ""}${row === this.open ? " open" : ""}${place % 2 ? " odd" : ""}`,
-      id: `${this.id}-${place}`,
       "aria-rowindex": place + 2,
       "aria-selected": String(place === this.active),
       "data-place": place,
     });
-    line.style.transform = `translateY(${place * ROW_PX}px)`;
     const { extra } = this.options;
     for (const column of this.shown) {
       line.appendChild(this.cell(column, row));
@@ -318,11 +306,8 @@ export class Grid {
 
   private activate(place: number): void {
     this.active = Math.min(Math.max(place, 0), Math.max(this.rows.length - 1, 0));
-    const top = this.active * ROW_PX;
-    const view = this.scroller.clientHeight - ROW_PX;
-    if (top < this.scroller.scrollTop) this.scroller.scrollTop = top;
-    else if (top + ROW_PX > this.scroller.scrollTop + view) this.scroller.scrollTop = top + ROW_PX - view;
-    this.paint();
+    this.list.reveal(this.active, ROW_PX);
+    this.list.paint();
   }
 
   private inGrid(event: KeyboardEvent): void {
@@ -381,7 +366,7 @@ export class Grid {
     fill(this.pane, close, fields(this.table, row, link && follow && { link, follow }), ...(Array.isArray(more) ? more : [more]));
     this.pane.hidden = false;
     this.pane.scrollTop = 0;
-    this.paint();
+    this.list.paint();
     this.options.chosen?.(row);
   }
 
@@ -390,7 +375,7 @@ export class Grid {
     this.open = -1;
     this.pane.hidden = true;
     if (inside) this.scroller.focus();
-    this.paint();
+    this.list.paint();
     this.options.chosen?.(-1);
   }
 }

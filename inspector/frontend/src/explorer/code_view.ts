@@ -1,10 +1,10 @@
 // A text of a program, of any length: only the lines in sight are in the document. Lines are numbered, coloured, marked, and chosen.
 
-import { fill, h, newId } from "../dom.ts";
+import { h, newId } from "../dom.ts";
+import { LongList } from "../long_list.ts";
 import { carried, tokens, type Language, type State } from "./highlight.ts";
 
 const LINE_PX = 18;
-const OVERSCAN = 12;
 /** Characters of a line that are drawn; a marker tells of the rest. */
 const DRAWN = 2_000;
 
@@ -27,7 +27,7 @@ export interface CodeText {
 export class CodeView {
   readonly element: HTMLElement;
   private readonly body: HTMLElement;
-  private readonly id = newId("code");
+  private readonly list: LongList;
   private text: CodeText = { lines: [], language: "text" };
   private states: State[] = [];
   /** By line: the embedded program that it begins or lies in. */
@@ -35,7 +35,6 @@ export class CodeView {
   private outer: State = "";
   private marked: ReadonlySet<number> = new Set();
   private active = 0;
-  private frame = 0;
 
   constructor(
     label: string,
@@ -52,18 +51,24 @@ export class CodeView {
         tabindex: 0,
         "aria-label": label,
         "aria-multiselectable": "true",
-        onscroll: () => this.soon(),
         onclick: (event) => this.click(event as MouseEvent),
         onkeydown: (event) => this.key(event as KeyboardEvent),
       },
       this.body,
     );
-    const resized = new ResizeObserver(() => this.soon());
-    resized.observe(this.element);
-    signal.addEventListener("abort", () => {
-      resized.disconnect();
-      cancelAnimationFrame(this.frame);
-    });
+    this.list = new LongList(
+      {
+        scroller: this.element,
+        body: this.body,
+        px: LINE_PX,
+        id: newId("code"),
+        count: () => this.text.lines.length,
+        active: () => this.active,
+        state: (at) => `${this.marked.has(at)} ${at === this.active}`,
+        make: (at) => this.line(at),
+      },
+      signal,
+    );
   }
 
   /** Shows another text, from its top. */
@@ -75,12 +80,11 @@ export class CodeView {
     this.marked = new Set();
     this.active = 0;
     const widest = text.lines.reduce((most, line) => Math.max(most, Math.min(line.length, DRAWN)), 0);
-    this.body.style.height = `${text.lines.length * LINE_PX}px`;
     this.body.style.minWidth = `${widest + 8}ch`;
     const largest = text.numbers ? (text.numbers[text.numbers.length - 1] ?? 1) : text.lines.length;
     this.body.style.setProperty("--gutter", `${String(largest).length + 1}ch`);
     this.element.scrollTop = 0;
-    this.paint();
+    this.list.renew();
   }
 
   /** Marks lines, and brings the first into sight unless one of them is. */
@@ -91,12 +95,7 @@ export class CodeView {
     const last = top + Math.floor(this.element.clientHeight / LINE_PX) - 1;
     if (first >= 0) this.active = first;
     if (reveal && first >= 0 && ![...lines].some((line) => line >= top && line < last)) this.element.scrollTop = Math.max(first - 3, 0) * LINE_PX;
-    this.paint();
-  }
-
-  private soon(): void {
-    cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => this.paint());
+    this.list.paint();
   }
 
   /** The state that a line begins in, and its language; told from the top down once. */
@@ -118,27 +117,15 @@ export class CodeView {
     return block && line > block.from ? block.language : this.text.language;
   }
 
-  private paint(): void {
-    const height = this.element.clientHeight || 300;
-    const first = Math.max(Math.floor(this.element.scrollTop / LINE_PX) - OVERSCAN, 0);
-    const last = Math.min(first + Math.ceil(height / LINE_PX) + 2 * OVERSCAN, this.text.lines.length);
-    const drawn: HTMLElement[] = [];
-    for (let line = first; line < last; line += 1) drawn.push(this.line(line));
-    fill(this.body, ...drawn);
-    if (this.active >= first && this.active < last) this.element.setAttribute("aria-activedescendant", `${this.id}-${this.active}`);
-    else this.element.removeAttribute("aria-activedescendant");
-  }
-
   private line(at: number): HTMLElement {
     const text = this.text.lines[at] ?? "";
     const { state, language } = this.begin(at);
     const { tokens: found } = tokens(text.slice(0, DRAWN), language, state);
     const marked = this.marked.has(at);
-    const line = h(
+    return h(
       "div",
       {
         class: `code-line${marked ? " marked" : ""}${at === this.active ? " active" : ""}`,
-        id: `${this.id}-${at}`,
         role: "option",
         "aria-selected": String(marked),
         "aria-setsize": this.text.lines.length,
@@ -150,8 +137,6 @@ export class CodeView {
       text.trim() === "" && h("span", { class: "unseen" }, "empty line"),
       text.length > DRAWN && h("span", { class: "dim" }, ` … ${(text.length - DRAWN).toLocaleString("en-US")} more characters`),
     );
-    line.style.transform = `translateY(${at * LINE_PX}px)`;
-    return line;
   }
 
   private click(event: MouseEvent): void {
@@ -159,7 +144,7 @@ export class CodeView {
     if (!line || String(getSelection() ?? "") !== "") return;
     this.active = Number(line.dataset["line"]);
     this.chosen(this.active, event.shiftKey || event.ctrlKey || event.metaKey);
-    this.paint();
+    this.list.paint();
   }
 
   private key(event: KeyboardEvent): void {
@@ -176,9 +161,7 @@ export class CodeView {
 
   private move(line: number): void {
     this.active = Math.min(Math.max(line, 0), Math.max(this.text.lines.length - 1, 0));
-    const top = this.active * LINE_PX;
-    if (top < this.element.scrollTop) this.element.scrollTop = top;
-    else if (top + LINE_PX > this.element.scrollTop + this.element.clientHeight) this.element.scrollTop = top + LINE_PX - this.element.clientHeight;
-    this.paint();
+    this.list.reveal(this.active);
+    this.list.paint();
   }
 }

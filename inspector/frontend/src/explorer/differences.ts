@@ -1,12 +1,12 @@
 // What differs between two graphs, as a list to walk through: n goes to the next, p to the one before.
 
-import { fill, h, type Child } from "../dom.ts";
+import { fill, h, newId, type Child } from "../dom.ts";
 import { count, whole } from "../format.ts";
+import { LongList } from "../long_list.ts";
 import { shortTarget } from "./words.ts";
-import type { Difference, DifferenceKind, ExplorerState } from "./state.ts";
+import type { Comparison, Difference, DifferenceKind, ExplorerState } from "./state.ts";
 
 const ROW_PX = 40;
-const OVERSCAN = 8;
 const SIGN: Record<DifferenceKind, string> = { added: "+", removed: "−", changed: "~" };
 const KINDS: DifferenceKind[] = ["changed", "added", "removed"];
 
@@ -23,8 +23,8 @@ class DifferencesView {
   private readonly head = h("div", { class: "difference-head" });
   private kinds = new Set<DifferenceKind>(KINDS);
   private rows: Difference[] = [];
+  private readonly lines: LongList;
   private active = -1;
-  private frame = 0;
 
   constructor(
     private readonly state: ExplorerState,
@@ -32,16 +32,23 @@ class DifferencesView {
   ) {
     this.list = h(
       "div",
-      { class: "difference-list", role: "listbox", tabindex: 0, "aria-label": "Differences; n and p walk through them", onscroll: () => this.soon(), onkeydown: (event) => this.key(event as KeyboardEvent), onclick: (event) => this.click(event as MouseEvent) },
+      { class: "difference-list", role: "listbox", tabindex: 0, "aria-label": "Differences; n and p walk through them", onkeydown: (event) => this.key(event as KeyboardEvent), onclick: (event) => this.click(event as MouseEvent) },
       this.body,
     );
     this.element = h("section", { class: "differences", "aria-label": "Differences" }, this.head, this.list);
-    const resized = new ResizeObserver(() => this.soon());
-    resized.observe(this.list);
-    signal.addEventListener("abort", () => {
-      resized.disconnect();
-      cancelAnimationFrame(this.frame);
-    });
+    this.lines = new LongList(
+      {
+        scroller: this.list,
+        body: this.body,
+        px: ROW_PX,
+        id: newId("difference"),
+        count: () => this.rows.length,
+        active: () => this.active,
+        state: (place) => String(place === this.active),
+        make: (place) => this.line(place),
+      },
+      signal,
+    );
     for (const event of ["compare", "graph"] as const) state.on(event, () => this.another(), signal);
     this.another();
   }
@@ -64,9 +71,8 @@ class DifferencesView {
   private refresh(): void {
     const all = this.state.compare?.differences ?? [];
     this.rows = all.filter(({ kind }) => this.kinds.has(kind));
-    this.body.style.height = `${this.rows.length * ROW_PX}px`;
     fill(this.head, ...this.face(all));
-    this.paint();
+    this.lines.renew();
   }
 
   private face(all: readonly Difference[]): Child[] {
@@ -90,34 +96,18 @@ class DifferencesView {
     ];
   }
 
-  private soon(): void {
-    cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => this.paint());
-  }
-
-  private paint(): void {
-    const height = this.list.clientHeight || 200;
-    const first = Math.max(Math.floor(this.list.scrollTop / ROW_PX) - OVERSCAN, 0);
-    const last = Math.min(first + Math.ceil(height / ROW_PX) + 2 * OVERSCAN, this.rows.length);
-    const lines: Child[] = [];
-    for (let place = first; place < last; place += 1) lines.push(this.line(place));
-    fill(this.body, ...lines);
-  }
-
-  private line(place: number): Child {
-    const row = this.rows[place];
-    const { compare, graph } = this.state;
-    if (!row || !compare) return null;
+  private line(place: number): HTMLElement {
+    const row = this.rows[place] as Difference;
+    const { graph } = this.state;
+    const compare = this.state.compare as Comparison;
     const side = row.right !== null ? { graph, node: row.right } : row.left !== null ? { graph: compare.graph, node: row.left } : null;
-    const line = h(
+    return h(
       "div",
       { class: `difference ${row.kind}${place === this.active ? " active" : ""}`, role: "option", "aria-selected": String(place === this.active), "aria-setsize": this.rows.length, "aria-posinset": place + 1, "data-place": place },
       h("span", { class: "sign", title: row.kind }, SIGN[row.kind]),
       h("span", { class: "difference-name" }, h("code", {}, side?.graph.text("name", side.node) ?? "the graph"), " ", h("span", { class: "dim" }, side ? shortTarget(side.graph.text("target", side.node) ?? "") : "")),
       h("span", { class: "difference-what" }, ...what(row)),
     );
-    line.style.transform = `translateY(${place * ROW_PX}px)`;
-    return line;
   }
 
   private click(event: MouseEvent): void {
@@ -140,10 +130,8 @@ class DifferencesView {
     const row = this.rows[place];
     if (!row) return;
     this.active = place;
-    const top = place * ROW_PX;
-    if (top < this.list.scrollTop) this.list.scrollTop = top;
-    else if (top + ROW_PX > this.list.scrollTop + this.list.clientHeight) this.list.scrollTop = top + ROW_PX - this.list.clientHeight;
-    this.paint();
+    this.lines.reveal(place);
+    this.lines.paint();
     const node = row.right ?? this.near(row);
     if (node !== null) this.state.select([node], { reveal: true });
   }

@@ -130,25 +130,30 @@ function stageChoice(state: ExplorerState, signal: AbortSignal): Child {
 
 function searching(state: ExplorerState, box: HTMLInputElement, view: GraphCanvas, signal: AbortSignal): Child {
   const tally = h("span", { class: "tally", role: "status" });
-  let waiting: ReturnType<typeof setTimeout> | undefined;
+  let typed: ReturnType<typeof setTimeout> | undefined;
+  const search = (): void => {
+    clearTimeout(typed);
+    typed = undefined;
+    if (state.query !== box.value) state.search(box.value);
+  };
   box.addEventListener("input", () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => state.search(box.value), 40);
+    clearTimeout(typed);
+    typed = setTimeout(search, 40);
   }, { signal });
   box.addEventListener("keydown", (event) => {
     if (event.key === "Enter") {
-      if (state.query !== box.value) state.search(box.value);
+      search();
       state.nextMatch(event.shiftKey ? -1 : 1);
     } else if (event.key === "Escape") {
       box.value = "";
-      state.search("");
+      search();
       view.canvas.focus();
     } else return;
     event.preventDefault();
     event.stopPropagation();
   }, { signal });
   const update = (): void => {
-    if (box.value !== state.query && document.activeElement !== box) box.value = state.query;
+    if (typed === undefined && box.value !== state.query) box.value = state.query;
     const at = state.matches.indexOf(state.selection[0] ?? -1);
     tally.textContent = state.query.trim() === "" ? "" : state.matches.length === 0 ? "none" : at >= 0 ? `${whole(at + 1)} of ${whole(state.matches.length)}` : whole(state.matches.length);
   };

@@ -1,14 +1,14 @@
 // The graph as a tree of names: modules, repeated layers, nodes. Follows what is picked, and picks; only the rows in sight are elements.
 
-import { fill, h, newId, type Child } from "../dom.ts";
+import { h, newId, type Child } from "../dom.ts";
 import { whole } from "../format.ts";
+import { LongList } from "../long_list.ts";
 import { PLACEHOLDER } from "./model.ts";
 import { Outline, type OutlineRow } from "./outline_rows.ts";
 import { shortClass, shortTarget } from "./words.ts";
 import type { ExplorerState } from "./state.ts";
 
 const ROW_PX = 22;
-const OVERSCAN = 10;
 const PAUSE_MS = 700;
 
 /** The outline of a state's graph. */
@@ -19,13 +19,14 @@ export function outline(state: ExplorerState, signal: AbortSignal): HTMLElement 
 class OutlineView {
   readonly element: HTMLElement;
   private readonly body = h("div", { class: "outline-rows", role: "presentation" });
-  private readonly id = newId("outline");
+  private readonly list: LongList;
   private outline: Outline;
   private open = new Set<number>();
   private rows: OutlineRow[] = [];
   private placeOf = new Map<number, number>();
   private active = 0;
-  private frame = 0;
+  private picked: ReadonlySet<number> = new Set();
+  private found: ReadonlySet<number> = new Set();
   private mine = false;
   private typed = "";
   private typedAt = 0;
@@ -43,22 +44,28 @@ class OutlineView {
         tabindex: 0,
         "aria-label": "Outline of the graph",
         "aria-multiselectable": "true",
-        onscroll: () => this.soon(),
         onclick: (event) => this.click(event as MouseEvent),
         ondblclick: (event) => this.double(event as MouseEvent),
         onkeydown: (event) => this.key(event as KeyboardEvent),
       },
       this.body,
     );
-    const resized = new ResizeObserver(() => this.soon());
-    resized.observe(this.element);
-    signal.addEventListener("abort", () => {
-      resized.disconnect();
-      cancelAnimationFrame(this.frame);
-    });
+    this.list = new LongList(
+      {
+        scroller: this.element,
+        body: this.body,
+        px: ROW_PX,
+        id: newId("outline"),
+        count: () => this.rows.length,
+        active: () => this.active,
+        state: (at) => `${this.chosen(at)} ${this.matches(at)} ${at === this.active}`,
+        make: (at) => this.line(at),
+      },
+      signal,
+    );
     state.on("graph", () => this.another(), signal);
     state.on("selection", () => this.follow(), signal);
-    state.on("matches", () => this.soon(), signal);
+    state.on("matches", () => this.paint(), signal);
     this.another();
   }
 
@@ -89,8 +96,8 @@ class OutlineView {
     this.rows = this.outline.rows(this.open);
     this.placeOf = new Map(this.rows.map(({ container, node }, place) => [key(container, node), place]));
     this.active = Math.min(this.active, Math.max(this.rows.length - 1, 0));
-    this.body.style.height = `${this.rows.length * ROW_PX}px`;
-    this.paint();
+    this.look();
+    this.list.renew();
   }
 
   /** Opens the way to what was picked elsewhere, and brings it into sight. */
@@ -115,36 +122,39 @@ class OutlineView {
     if (place !== undefined) this.activate(place);
   }
 
-  private soon(): void {
-    cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => this.paint());
-  }
-
   private paint(): void {
-    const height = this.element.clientHeight || 300;
-    const first = Math.max(Math.floor(this.element.scrollTop / ROW_PX) - OVERSCAN, 0);
-    const last = Math.min(first + Math.ceil(height / ROW_PX) + 2 * OVERSCAN, this.rows.length);
-    const picked = new Set(this.state.selection);
-    const found = new Set(this.state.matches);
-    const lines: Child[] = [];
-    for (let place = first; place < last; place += 1) lines.push(this.line(place, picked, found));
-    fill(this.body, ...lines);
-    if (this.active >= first && this.active < last) this.element.setAttribute("aria-activedescendant", `${this.id}-${this.active}`);
-    else this.element.removeAttribute("aria-activedescendant");
+    this.look();
+    this.list.paint();
   }
 
-  private line(place: number, picked: ReadonlySet<number>, found: ReadonlySet<number>): Child {
-    const row = this.rows[place];
-    if (!row) return null;
+  private look(): void {
+    this.picked = new Set(this.state.selection);
+    this.found = new Set(this.state.matches);
+  }
+
+  private chosen(place: number): boolean {
+    const { container, node } = this.row(place);
+    return container >= 0 ? this.state.selectedGroup === this.state.tree.path(container) : this.picked.has(node);
+  }
+
+  private matches(place: number): boolean {
+    const { container, node } = this.row(place);
+    return container < 0 && this.found.has(node);
+  }
+
+  private row(place: number): OutlineRow {
+    return this.rows[place] as OutlineRow;
+  }
+
+  private line(place: number): HTMLElement {
+    const row = this.row(place);
     const { container, node, level } = row;
     const group = container >= 0;
-    const chosen = group ? this.state.selectedGroup === this.state.tree.path(container) : picked.has(node);
-    const match = !group && found.has(node);
+    const chosen = this.chosen(place);
     const line = h(
       "div",
       {
-        class: `outline-row${place === this.active ? " active" : ""}${chosen ? " chosen" : ""}${match ? " match" : ""}`,
-        id: `${this.id}-${place}`,
+        class: `outline-row${place === this.active ? " active" : ""}${chosen ? " chosen" : ""}${this.matches(place) ? " match" : ""}`,
         role: "treeitem",
         "aria-level": level,
         "aria-posinset": row.place,
@@ -157,7 +167,6 @@ class OutlineView {
       h("span", { class: "twist", "aria-hidden": "true" }, group ? (this.open.has(container) ? "▾" : "▸") : ""),
       ...(group ? this.groupFace(container) : this.nodeFace(node)),
     );
-    line.style.transform = `translateY(${place * ROW_PX}px)`;
     line.style.paddingLeft = `${(level - 1) * 12 + 4}px`;
     return line;
   }
@@ -227,9 +236,7 @@ class OutlineView {
 
   private activate(place: number): void {
     this.active = Math.min(Math.max(place, 0), Math.max(this.rows.length - 1, 0));
-    const top = this.active * ROW_PX;
-    if (top < this.element.scrollTop) this.element.scrollTop = top;
-    else if (top + ROW_PX > this.element.scrollTop + this.element.clientHeight) this.element.scrollTop = top + ROW_PX - this.element.clientHeight;
+    this.list.reveal(this.active);
     this.paint();
   }
 
