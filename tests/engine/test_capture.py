@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import gc
+import math
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -413,10 +414,12 @@ def test_a_recompile_runs_beside_the_graphs() -> None:
 
 
 @pytest.mark.parametrize(
-    "sizes", [[0], [-1], [1.5], ["2"], [True], [], "12", None, {2: 3}, [2, None]], ids=repr
+    "sizes",
+    [[0], [-1], [1.5], ["2"], [True], [], "12", None, {2: 3}, [2, None], range(1, 10**12)],
+    ids=repr,
 )
 def test_sizes_that_cannot_be_are_refused(sizes: Any) -> None:
-    """Zero, negative, not whole, no list: one error that names the value; nothing is captured, nothing else changes."""
+    """Zero, negative, not whole, no list, too many: one error that says so; nothing is captured, nothing else changes."""
     model = Model()
     one = applied(model)
     with pytest.raises(InvalidConfig, match="sizes must be"):
@@ -544,14 +547,14 @@ def test_budgets_end_a_capture() -> None:
     one = applied(model)
     report = one.capture([2, 4], max_capture_seconds=0)
     assert [row.reason for row in report.rows] == ["left out: max_capture_seconds=0 was over"] * 2
-    report = one.capture([2, 4, 8, 16], max_pool_bytes=250)
+    report = one.capture([2, 4, 8, 16], max_pool_bytes=Fraction(501, 2), max_capture_seconds=math.inf)
     assert report.captured == (8, 16)
     assert [row.reason for row in report.rows[2:]] == [
         "given back: the graphs' memory pool would hold 300 bytes, and max_pool_bytes is 250",
         "left out: max_pool_bytes=250 is reached",
     ]
     assert Counting.live == 2
-    assert one.capture([2], max_pool_bytes=Fraction(1000)).captured == (2,)
+    assert one.capture([2], max_pool_bytes=math.inf).captured == (2,)
     for limit in (-1, True, "1"):
         with pytest.raises(InvalidConfig, match="must be a number of 0 or more"):
             one.capture([2], max_pool_bytes=limit)

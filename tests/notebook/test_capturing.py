@@ -38,7 +38,7 @@ def model(shell: Any) -> Iterator[torch.nn.Module]:
 )
 def test_sizes_as_they_are_typed(text: str, sizes: list[int]) -> None:
     """Single sizes and ranges, the last size included."""
-    assert sizes_of(text) == sizes
+    assert list(sizes_of(text)) == sizes
 
 
 @pytest.mark.parametrize("text", ["", "a", "1,,2", "1:2:3:4", "8:2", "1:4:0", "1.5", "sizes"])
@@ -69,6 +69,7 @@ def test_the_report_is_printed_and_the_session_kept(shell: Any, model: Any, caps
     [
         ("model", "which batch sizes"),
         ("model 0", "sizes must be whole numbers of 1 or more"),
+        ("model 1:1000000000000", "sizes must be 10,000 at most"),
         ("model 1,2 --undo", "--undo takes nothing but the module"),
         ("model 1 --mode PIECEWISE", "piecewise graphs were not asked for"),
         ("other 1", "apply it first"),

@@ -6,8 +6,10 @@ is told with the reason.
 
 from __future__ import annotations
 
+import itertools
 import numbers
 import operator
+import reprlib
 import types
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -30,6 +32,8 @@ from compile_inspector.engine.counters import compilation_counter
 from compile_inspector.engine.dispatch import in_capture
 from compile_inspector.errors import CaptureError, InvalidConfig
 from compile_inspector.torch_seams import cuda_graphs
+
+MOST_SIZES = 10_000
 
 
 def capture_graphs(
@@ -210,25 +214,28 @@ def checked_sizes(sizes: Any) -> tuple[int, ...]:
     """Batch sizes, each once, largest first.
 
     Raises:
-        InvalidConfig: They are no list of whole numbers of 1 or more.
+        InvalidConfig: They are no list of whole numbers of 1 or more, or too many.
     """
     found: list[int] = []
     given: list[Any] = []
     if getattr(sizes, "ndim", None) == 0 or (isinstance(sizes, int) and not isinstance(sizes, bool)):
         given = [sizes]
     elif isinstance(sizes, Iterable) and not isinstance(sizes, str | bytes | Mapping):
-        given = list(sizes)
+        given = list(itertools.islice(sizes, MOST_SIZES + 1))
+    if len(given) > MOST_SIZES:
+        msg = f"sizes must be {MOST_SIZES:,} at most: each is captured by itself"
+        raise InvalidConfig(msg)
     for one in given:
         try:
             number = -1 if isinstance(one, bool) else operator.index(one)
         except TypeError:
             number = -1
         if number < 1:
-            msg = f"sizes must be whole numbers of 1 or more, got {one!r} among {sizes!r}"
+            msg = f"sizes must be whole numbers of 1 or more, got {one!r} among {reprlib.repr(given)}"
             raise InvalidConfig(msg)
         found.append(number)
     if not found:
-        msg = f"sizes must be a list of batch sizes such as [1, 2, 4], got {sizes!r}"
+        msg = f"sizes must be a list of batch sizes such as [1, 2, 4], got {reprlib.repr(sizes)}"
         raise InvalidConfig(msg)
     return tuple(sorted(set(found), reverse=True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import numbers
 import re
 import time
@@ -44,7 +45,8 @@ class Budget:
             if limit is not None and (not _is_limit(limit)):
                 msg = f"{name} must be a number of 0 or more, got {limit!r}"
                 raise InvalidConfig(msg)
-        self.seconds, self.pool_bytes = seconds, pool_bytes
+        self.seconds = None if seconds is None or seconds == math.inf else float(seconds)
+        self.pool_bytes = None if pool_bytes is None or pool_bytes == math.inf else math.floor(pool_bytes)
         self.begin_ns = time.perf_counter_ns()
         self.full: str | None = None
 

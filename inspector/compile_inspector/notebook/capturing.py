@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 _PERIOD_S = 0.1
 
 
-def sizes_of(text: str) -> list[int]:
+def sizes_of(text: str) -> Iterable[int]:
     """Batch sizes as they are typed: ``1,2,4`` or ``1 2 4``, and ``8:64:8`` for 8, 16, … 64.
 
     Raises:
         UsageError: A part says something else.
     """
-    found: list[int] = []
+    found: list[range] = []
     for part in re.split(r"\s*,\s*|\s+", text.strip()):
         try:
             numbers = [int(number) for number in part.split(":")]
@@ -39,11 +40,13 @@ def sizes_of(text: str) -> list[int]:
                 "Those of a list of yours: ci.capture_graphs(model, sizes)"
             )
             raise UsageError(msg)
-        found += sizes
-    return found
+        found.append(sizes)
+    return itertools.chain.from_iterable(found)
 
 
-def capture(module: Any, sizes: list[int], settings: dict[str, Any], shell: Any, *, progress: bool) -> str:
+def capture(
+    module: Any, sizes: Iterable[int], settings: dict[str, Any], shell: Any, *, progress: bool
+) -> str:
     """Captures a module that was applied; the report as text.
 
     Raises:
