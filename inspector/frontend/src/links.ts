@@ -167,7 +167,7 @@ const OF: Record<string, Links> = {
     return [
       ...compiles.slice(0, MOST).map((id) => compile(session, id)),
       ...about.flatMap((source) => [dimsOf(session, "", source), guardsOf(session, nearest, source)]),
-      nodesOfLine(session, first, table.text("cause", row)),
+      nodesOfLine(session, first, table.text("cause", row), undefined, about[0]),
       rowsOf(session, "guards", "location", table.text("cause", row), "guard of this line", "guards of this line"),
       table.text("kind", row) === "graph-break" ? rowsOf(session, "graph_breaks", "location", table.text("cause", row), "graph break") : null,
     ];

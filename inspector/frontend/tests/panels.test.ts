@@ -89,6 +89,8 @@ test("following a link shows the graph, picks the nodes, and says what it cannot
   assert.deepEqual([shown.row, [...shown.selection], shown.problem], [0, [3], null]);
   await follow(shown, { tab: "graph", row: 3, pick: { symbol: "s77" } });
   assert.deepEqual([shown.row, shown.overlay], [3, { kind: "symbol", argument: "s77" }]);
+  await follow(shown, { tab: "graph", compile: "0/0", stages: ["dynamo"], pick: { place: "/nowhere.py:1", source: "L['x']" } });
+  assert.deepEqual([[...shown.selection], shown.problem], [[0], "No node of this graph belongs to nowhere.py:1; the input for L['x'] is picked."]);
   await follow(shown, { tab: "graph", pick: { place: "/nowhere.py:1" } });
   assert.match(shown.problem ?? "", /No node of this graph belongs to nowhere\.py:1/);
   await follow(shown, { tab: "graph", compile: "5/0", stages: ["post_grad"] });

@@ -19,7 +19,9 @@ export async function follow(state: ExplorerState, target: Target): Promise<void
   else if (state.overlay.argument !== null) state.setOverlay("family");
   const nodes = picked(state.graph, target.pick);
   if (nodes.length > 0) {
-    state.say(null);
+    const { names, place, source } = target.pick;
+    const instead = names === undefined && place !== undefined && source !== undefined && ofPlace(state.graph, place).length === 0;
+    state.say(instead ? `No node of this graph belongs to ${shortPlace(place)}; the input for ${source} is picked.` : null);
     state.select(nodes, { reveal: true });
   } else if (symbol === undefined) state.say(`No node of this graph belongs to ${words(target.pick)}.`);
 }
