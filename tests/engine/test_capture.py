@@ -343,6 +343,56 @@ def test_what_is_written_into_an_argument_reaches_the_caller() -> None:
     assert replays(model) == {8: 1, 4: 2}
 
 
+class Adding(torch.nn.Module):
+    """Writes into its first argument, then reads the second and a buffer; into the buffer where asked."""
+
+    def __init__(self, *, into_buffer: bool = False) -> None:
+        super().__init__()
+        self.register_buffer("kept", torch.zeros(8, WIDTH))
+        self.into_buffer = into_buffer
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        (self.kept if self.into_buffer else x).add_(1)
+        return y * 2 + self.kept.sum()
+
+
+@pytest.mark.parametrize("policy", ["recompile", "ignore"])
+@pytest.mark.parametrize("into_buffer", [False, True])
+@pytest.mark.parametrize(
+    ("pick", "into", "seen"),
+    [
+        (lambda base, kept: (base[:4], base[:4]), "argument", True),
+        (lambda base, kept: (base[:4], base[1:5]), "argument", True),
+        (lambda base, kept: (base[::2], base[1::2]), "argument", False),
+        (lambda base, kept: (kept[:4], base[:4]), "argument", True),
+        (lambda base, kept: (base[:4], kept[:4]), "buffer", True),
+    ],
+)
+def test_what_is_written_is_read_again_by_who_shares_its_memory(
+    policy: str, into_buffer: bool, pick: Any, into: str, seen: bool
+) -> None:
+    """A replay reads copies, where a write into one tensor is not seen in another: such calls run compiled, others from the graph."""
+    model = Adding(into_buffer=into_buffer)
+    dims = {"x": 0, "y": 0}
+    config = ci.InspectorConfig({"backend": "eager", "dropped_guards": policy})
+    one = ci.apply(model, dynamic_arg_dims=dims, vllm_config=config)
+    model(torch.zeros(4, WIDTH), torch.zeros(4, WIDTH))
+    one.capture([4])
+    twin = Adding(into_buffer=into_buffer)
+    for _ in range(2):
+        base, other = torch.ones(8, WIDTH), torch.ones(8, WIDTH)
+        model.kept.fill_(1)
+        twin.kept.fill_(1)
+        torch.testing.assert_close(model(*pick(base, model.kept)), twin(*pick(other, twin.kept)))
+        assert torch.equal(base, other)
+        assert torch.equal(model.kept, twin.kept)
+    if not seen and policy == "ignore":
+        assert replays(model) == {4: 2}
+    elif seen and policy == "ignore" and into_buffer is (into == "buffer"):
+        (reason,) = bypasses(model)
+        assert "shares its memory with" in reason
+
+
 class Layered(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()

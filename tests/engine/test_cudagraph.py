@@ -261,6 +261,36 @@ def test_copied_arguments_that_share_memory_are_not_captured() -> None:
     assert wrapper.captures()[0].reason == "arguments that are to be copied share their memory"
 
 
+def test_one_argument_given_twice_is_one_buffer_and_two_are_refused() -> None:
+    """What was captured with one tensor for both reads one buffer: two tensors do not fit into it."""
+    wrapper = wrapped(lambda x, y: x - y, cudagraph_copy_inputs=True)
+    x = torch.ones(2)
+    with within(2):
+        wrapper(x, x)
+        same = x * 3
+        assert wrapper(same, same).tolist() == [0, 0]
+        with pytest.raises(StaleAddress, match="arguments 0 and 1 share memory in another way"):
+            wrapper(x, x * 3)
+
+
+@pytest.mark.parametrize("views", [lambda x: (x, x), lambda x: (x[:3], x[1:])])
+def test_a_write_that_another_copied_argument_would_show_is_refused(views: Any) -> None:
+    """Copies of arguments that share memory are apart: what is written into one would not be read from the other."""
+
+    def run(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        x.add_(1)
+        return y * 2
+
+    wrapper, size = wrapped(run, cudagraph_copy_inputs=True), views(torch.ones(4))[0].shape
+    with within(2):
+        for _ in range(2):
+            x = torch.ones(size)
+            assert wrapper(x, torch.ones(size)).tolist() == [2] * size[0]
+            assert x.tolist() == [2] * size[0]
+        with pytest.raises(StaleAddress, match="arguments 0 and 1 share memory in another way"):
+            wrapper(*views(torch.ones(4)))
+
+
 def test_calls_before_the_capture_warm_up() -> None:
     """With two warmups the first two calls of a batch run as they are; the third is captured."""
     run = Counted()

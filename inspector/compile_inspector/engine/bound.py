@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
+from compile_inspector.engine.sharing import overlap
 from compile_inspector.engine.static_graph import StaleAddress
 
 Place = tuple[int, int, torch.Size, tuple[int, ...], torch.dtype]
@@ -100,6 +101,20 @@ def same_rows(buffer: torch.Tensor, leaf: torch.Tensor) -> bool:
     return all(theirs == 0 for ours, theirs, size in strides if ours == 0 and size > 1)
 
 
+def shared(copied: Sequence[tuple[int, torch.Tensor, bool]], leaves: Sequence[Any]) -> tuple[int, int] | None:
+    """Two copied leaves of which one would see what is in the other, or written into it, and their buffers do not, or the other way round."""
+    first: dict[int, int] = {}
+    for index, buffer, _ in copied:
+        other = first.setdefault(id(buffer), index)
+        if leaves[other] is not leaves[index]:
+            return other, index
+    for index, buffer, written in copied:
+        for other, theirs, _ in copied if written else ():
+            if theirs is not buffer and overlap(leaves[other], leaves[index]):
+                return index, other
+    return None
+
+
 def sameness(
     tensors: Sequence[Place],
     values: Sequence[tuple[int, Any]],
@@ -114,6 +129,9 @@ def sameness(
     """
     kinds = tuple((index, buffer.shape, buffer.dtype) for index, buffer, _ in copied)
     sharing = [(index, buffer) for index, buffer, _ in copied if 0 in buffer.stride()]
+    apart = len({id(buffer) for _, buffer, _ in copied}) == len(copied) and not any(
+        copied_back for _, _, copied_back in copied
+    )
     indices, addresses = [place[0] for place in tensors], [place[1] for place in tensors]
     shapes, strides = [place[2] for place in tensors], [place[3] for place in tensors]
     dtypes = [place[4] for place in tensors]
@@ -136,6 +154,7 @@ def sameness(
                 and list(map(stride_of, read)) == strides
                 and [one.dtype for one in read] == dtypes
                 and (not sharing or all(same_rows(buffer, leaves[index]) for index, buffer in sharing))
+                and (apart or shared(copied, leaves) is None)
             )
         except (TypeError, RuntimeError):
             return False

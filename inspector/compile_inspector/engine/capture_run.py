@@ -265,9 +265,9 @@ class Run:
         entry.run(self.module, *args, **kwargs)
         written = state.changed()
         if written:
-            behaviour.stateful = True
+            behaviour.state = tuple(written.values())
             behaviour.padding = (
-                f"the forward writes into {', '.join(written[:3])}, where padded rows would be written too"
+                f"the forward writes into {', '.join([*written][:3])}, where padded rows would be written too"
             )
         dispatch.watch(watched)
 

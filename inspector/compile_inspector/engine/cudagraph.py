@@ -18,7 +18,16 @@ from typing import Any
 import torch
 
 from compile_inspector.engine import narration
-from compile_inspector.engine.bound import Layout, Place, laid_out, place_of, same_rows, same_value, sameness
+from compile_inspector.engine.bound import (
+    Layout,
+    Place,
+    laid_out,
+    place_of,
+    same_rows,
+    same_value,
+    sameness,
+    shared,
+)
 from compile_inspector.engine.config import CUDAGraphMode
 from compile_inspector.engine.context import (
     BatchDescriptor,
@@ -321,6 +330,14 @@ class CUDAGraphWrapper:
             elif not same_rows(buffer, leaf):
                 was = f"of strides {buffer.stride()}, so that some of its dimensions share their memory,"
                 self._stale(entry, index, leaf, was, context)
+        pair = shared(entry.copies, leaves)
+        if pair is not None:
+            one, other = map(entry.layout.name, pair)
+            msg = (
+                f"arguments {one} and {other} share memory in another way than when {context.batch_descriptor} was captured, so that "
+                "copies of them give other results. Pass tensors that lie as those did"
+            )
+            raise StaleAddress(msg)
 
     def _stale(self, entry: _Entry, index: int, leaf: Any, was: str, context: ForwardContext) -> None:
         now = repr(leaf)

@@ -26,6 +26,7 @@ from compile_inspector.engine.context import (
     leave_forward_context,
 )
 from compile_inspector.engine.cudagraph import Capture, CUDAGraphWrapper, PieceOf, next_id
+from compile_inspector.engine.sharing import Memory, overlap
 from compile_inspector.engine.static_graph import StaleAddress, StaticGraph, fill
 from compile_inspector.engine.watched import Watched
 from compile_inspector.torch_seams import cuda_graphs, direct
@@ -112,7 +113,7 @@ class Behaviour:
         given: By output: the leaf of the call that it is; -1 for a tensor of the module; None for an output of its own.
         rules: By output: how it follows the batch; None where that is not known.
         padding: Why no batch may be padded; None where they may.
-        stateful: Whether it writes into the module.
+        state: The tensors of the module that it writes into.
     """
 
     written: tuple[int, ...] = ()
@@ -120,7 +121,7 @@ class Behaviour:
     given: tuple[int | None, ...] = ()
     rules: tuple[Rule, ...] | None = None
     padding: str | None = None
-    stateful: bool = False
+    state: tuple[torch.Tensor, ...] = ()
 
 
 class Dispatch:
@@ -151,6 +152,7 @@ class Dispatch:
         self.bypasses: dict[str, Capture] = {}
         self._piece, self._copy_outputs = piece, copy_outputs
         self._unchanged: Callable[[Any], bool] = lambda _: True
+        self._read, self._state = Memory(()), Memory(())
         self._addresses: list[int] = []
         self._fits: dict[tuple[bool, int], Fit] = {}
         self._lock = threading.Lock()
@@ -165,6 +167,7 @@ class Dispatch:
         if watched is not None:
             self._unchanged = watched.checker()
             self._addresses = [one.data_ptr() for one in watched.tensors]
+            self._read, self._state = Memory(watched.tensors), Memory(self.behaviour.state)
 
     def put(self, graph: SizeGraph, mode: CUDAGraphMode) -> None:
         """Lets calls run from a graph."""
@@ -225,7 +228,7 @@ class Dispatch:
             try:
                 result = self._replay(fit, leaves, instance, context)
             except StaleAddress as stale:
-                if self.behaviour.stateful or self.behaviour.written:
+                if self.behaviour.state or self.behaviour.written:
                     raise
                 reason = f"a piece was given another tensor than at its capture: {stale}"
             else:
@@ -310,6 +313,20 @@ class Dispatch:
         if not self._unchanged(instance):
             assert self.watched is not None
             return self.watched.changed(instance, self._addresses) or "what the graph reads has changed"
+        return self._shared(leaves) if self.behaviour.written or self.behaviour.state else None
+
+    def _shared(self, leaves: Sequence[Any]) -> str | None:
+        """Why a write would be seen in another tensor by a call, and not by a replay, which reads copies; None where none would."""
+        name = {index: leaf.name for index, leaf in self.shape.tensors}
+        for index in self.behaviour.written:
+            if self._read.meets(leaves[index]):
+                return f"the code writes into the argument {name[index]}, which shares its memory with a tensor of the module"
+            for other in name:
+                if other != index and overlap(leaves[index], leaves[other]):
+                    return f"the code writes into the argument {name[index]}, which shares its memory with {name[other]}"
+        for index in name if self.behaviour.state else ():
+            if self._state.meets(leaves[index]):
+                return f"the argument {name[index]} shares its memory with a tensor of the module that the code writes into"
         return None
 
     def _needs_gradients(self, leaves: Iterable[Any]) -> bool:

@@ -36,13 +36,13 @@ class KeptState:
             with torch.no_grad():
                 self._copies = {name: (one, one.detach().clone()) for name, one in copied}
 
-    def changed(self) -> list[str]:
-        """The names of those that were written into since."""
-        return [
-            name
+    def changed(self) -> dict[str, torch.Tensor]:
+        """By name, those that were written into since."""
+        return {
+            name: one
             for name, one, version in self._held
             if one._version != version or (name in self._copies and not _same(*self._copies[name]))
-        ]
+        }
 
     def restore(self) -> list[str]:
         """Puts back what was written into; a sentence for each that could not be."""
