@@ -198,6 +198,23 @@ def test_dicts_are_judged_by_length_key_and_value() -> None:
     assert changes(total, (x, {"a": 1}), (x, {"a": 2})) == [("L['d']['a']", "1", "2")]
 
 
+def test_a_dict_with_some_keys_guarded_has_the_length_that_it_had() -> None:
+    """Where torch guards the first keys only, an unchanged dict is not said to have grown; one that grew is, from its own length."""
+    held = {int: 1, str: 2, list: 3, dict: 4}
+
+    def pick(x):
+        return x + 1 if held.get(str) else x
+
+    assert changes(pick, (torch.ones(2),), (torch.ones(3),)) == [("L['x'].size()[0]", "2", "3")]
+    f = compiled(pick, dynamic=False)
+    with ci.record() as recorder:
+        f(torch.ones(2))
+        held[set] = 5
+        f(torch.ones(3))
+    failing = [(one.expected, one.actual) for one in last_entry(recorder.session).failing]
+    assert sorted(failing) == [("2", "3"), ("length 4", "length 5")]
+
+
 def test_identities_have_names() -> None:
     """Objects compared by identity are named: a member of an enumeration, a class, a function's code."""
 

@@ -6,8 +6,10 @@ Nobody's code is run: a leaf whose check would call a user's ``__eq__`` or ``__l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from compile_inspector.torch_seams.dict_lengths import as_told, told
 from compile_inspector.torch_seams.finding import Finding
 from compile_inspector.torch_seams.guard_findings import describe
 from compile_inspector.torch_seams.guard_refusals import ANY, askable_types, refusal
@@ -57,15 +59,26 @@ class Evaluation:
         wrapper: The entry's guard manager, as torch's cache entry holds it.
         f_locals: The call's locals.
         f_globals: The frame's globals, for a torch whose entry does not say which ones ``G`` is.
+        lengths: How long dicts were when the guards were built, by source.
+        reason: Torch's own, None for none.
 
     Attributes:
         failing: What fails, in the order of the entry's checks.
         unevaluated: ``[source, kind, expr, reason]`` of what cannot be judged.
     """
 
-    def __init__(self, wrapper: Any, f_locals: dict[str, Any], f_globals: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        wrapper: Any,
+        f_locals: dict[str, Any],
+        f_globals: dict[str, Any],
+        lengths: Mapping[str, int] | None = None,
+        reason: str | None = None,
+    ) -> None:
         scope = getattr(wrapper, "global_scope", None) or {}
         self._wrapper = wrapper
+        self._lengths = lengths or {}
+        self._told = told(reason)
         self._locals = f_locals
         self._reader = Reader(f_locals, scope.get("G", f_globals))
         self._among = Relations(wrapper, self._reader)
@@ -161,16 +174,17 @@ class Evaluation:
                 Finding(source, "TYPE_MATCH", f"type({source}) is {name}", name, type_name(type(value)))
             )
             return f"the type of {source} differs"
-        keys = sorted(manager.get_key_value_managers())
-        known, length = (keys[-1] + 1 if keys else 0), dict.__len__(value)
-        every_key = keys == list(range(known))
-        if length < known or (length != known and keys and every_key):
-            wanted_text = f"length {known}" if every_key else f"length {known} or more"
-            self.failing.append(
-                Finding(source, "DICT_LENGTH", f"len({source}) == {known}", wanted_text, f"length {length}")
-            )
-            return f"the length of {source} differs"
-        return None
+        length, wanted_length = dict.__len__(value), self._lengths.get(source)
+        if wanted_length is None:
+            wanted_length = self._told.get(as_told(source))
+        least = max(manager.get_key_value_managers(), default=-1) + 1
+        if wanted_length == length or (wanted_length is None and length >= least):
+            return None
+        expression, wanted_text = f"len({source}) == {wanted_length}", f"length {wanted_length}"
+        if wanted_length is None:
+            expression, wanted_text = f"len({source}) >= {least}", f"length {least} or more"
+        self.failing.append(Finding(source, "DICT_LENGTH", expression, wanted_text, f"length {length}"))
+        return f"the length of {source} differs"
 
     def _leaf(self, manager: Any, leaf: Any, kind: str, value: Any, source: str, accessor: Any) -> str | None:
         """Asks one leaf; the answer is why nothing below can be judged, None where it can. The root has no accessor."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import inspect
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from compile_inspector.torch_seams import (
+    dict_lengths,
     guard_evaluation,
     guard_findings,
     guard_walk,
@@ -18,6 +20,7 @@ from compile_inspector.torch_seams import (
     state_findings,
     tensor_facts,
 )
+from compile_inspector.torch_seams.dict_lengths import Lengths
 from compile_inspector.torch_seams.finding import Finding
 from compile_inspector.torch_seams.guard_evaluation import Evaluation
 from compile_inspector.torch_seams.probe import Capability, Emit, Faults, Undo, lookup, patch, probe_names
@@ -31,6 +34,7 @@ USES = (
     *(f"{holder}:{_FUNCTION}" for holder in _HOLDERS),
     "torch._guards:CompileContext.current_compile_id",
     "torch._guards:CompileId",
+    *dict_lengths.USES,
     *guard_walk.USES,
     *guard_findings.USES,
     *tensor_facts.USES,
@@ -53,6 +57,7 @@ def probe() -> Capability:
 def install(emit: Emit, faults: Faults) -> Undo:
     """Begins to observe; the undo ends it and leaves torch's functions as they were."""
     wanted = [True]
+    lengths: Lengths = WeakKeyDictionary()
 
     def wrap(original: Any) -> Any:
         def explained(*args: Any, **kwargs: Any) -> Any:
@@ -61,15 +66,16 @@ def install(emit: Emit, faults: Faults) -> Undo:
             try:
                 reasons = original(*args, **kwargs)
             except BaseException:
-                _observe(emit, faults, args, kwargs, ())
+                _observe(emit, faults, lengths, args, kwargs, ())
                 raise
-            _observe(emit, faults, args, kwargs, reasons)
+            _observe(emit, faults, lengths, args, kwargs, reasons)
             return reasons
 
         explained.__wrapped__ = original  # type: ignore[attr-defined]
         return explained
 
     undos = [patch(lookup(holder), _FUNCTION, wrap) for holder in _HOLDERS]
+    undos.append(dict_lengths.watch(lengths, faults, NAME))
 
     def undo() -> None:
         wanted[0] = False
@@ -79,7 +85,14 @@ def install(emit: Emit, faults: Faults) -> Undo:
     return undo
 
 
-def _observe(emit: Emit, faults: Faults, args: tuple[Any, ...], kwargs: dict[str, Any], reasons: Any) -> None:
+def _observe(
+    emit: Emit,
+    faults: Faults,
+    lengths: Lengths,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    reasons: Any,
+) -> None:
     try:
         given = {
             **dict(zip((_ENTRIES[0], "frame", "backend", "skip_logging"), args, strict=False)),
@@ -95,6 +108,7 @@ def _observe(emit: Emit, faults: Faults, args: tuple[Any, ...], kwargs: dict[str
                 given.get("backend"),
                 told.get(index),
                 faults,
+                lengths.get(entry.guard_manager, {}),
                 evaluated=index < EVALUATED,
             )
             for index, entry in enumerate(entries)
@@ -148,7 +162,14 @@ def _by_entry(reasons: Any, entries: Any) -> dict[int, str]:
 
 
 def _entry(
-    entry: Any, frame: Any, backend: Any, reason: str | None, faults: Faults, *, evaluated: bool
+    entry: Any,
+    frame: Any,
+    backend: Any,
+    reason: str | None,
+    faults: Faults,
+    lengths: dict[str, int],
+    *,
+    evaluated: bool,
 ) -> dict[str, Any]:
     checked: dict[str, Any] = {
         "entry": str(entry.compile_id),
@@ -165,7 +186,7 @@ def _entry(
         checked["failing"].append(_row(_invalidated(invalid)))
         return checked
     try:
-        failing, checked["unevaluated"] = _evaluate(entry.guard_manager, frame)
+        failing, checked["unevaluated"] = _evaluate(entry.guard_manager, frame, lengths, reason)
         if not failing or _other_function(entry.backend, backend):
             failing += _backend(entry.backend, backend, reason)
         checked["failing"] = [_row(finding) for finding in failing]
@@ -176,8 +197,10 @@ def _entry(
     return checked
 
 
-def _evaluate(wrapper: Any, frame: Any) -> tuple[list[Finding], list[list[str]]]:
-    evaluation = Evaluation(wrapper, frame.f_locals, getattr(frame, "f_globals", None) or {})
+def _evaluate(
+    wrapper: Any, frame: Any, lengths: dict[str, int], reason: str | None
+) -> tuple[list[Finding], list[list[str]]]:
+    evaluation = Evaluation(wrapper, frame.f_locals, getattr(frame, "f_globals", None) or {}, lengths, reason)
     try:
         evaluation.run()
         return evaluation.failing, evaluation.unevaluated
