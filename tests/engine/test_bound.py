@@ -11,6 +11,7 @@ import torch
 from compile_inspector.engine.bound import laid_out, place_of, sameness
 from compile_inspector.engine.static_graph import StaleAddress
 from compile_inspector.engine.watched import Watched
+from compile_inspector.torch_seams import tensor_match
 
 
 def bound(leaves: list[Any], copied: tuple[int, ...] = ()) -> Any:
@@ -47,6 +48,44 @@ def test_one_that_differs_is_denied_wherever_it_stands(place: int) -> None:
         assert same(given)
         given[place] = other
         assert same(given) is False
+
+
+MODES = (torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu"), torch.enable_grad)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["asked of torch", "compared in Python"])
+def test_the_same_tensors_are_the_same_in_every_mode_of_the_thread(
+    known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often the mode changes, also where a tensor occurs twice, and where torch's check is not to be had."""
+    if not known:
+        monkeypatch.setattr(tensor_match, "USES", ("torch:no_such_check",))
+    x, weight = torch.ones(4), torch.nn.Parameter(torch.randn(3, 3))
+    for leaves in ([x, weight], [x, weight, x]):
+        same = bound(leaves)
+        for mode in MODES * 5:
+            with mode():
+                assert same(leaves)
+                assert not same([torch.ones(4), *leaves[1:]])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda one: one.t_(),
+        lambda one: one.resize_(2, 3),
+        lambda one: setattr(one, "data", one.data.t()),
+        lambda one: one.as_strided_((3, 3), (3, 0)),
+    ],
+    ids=["turned", "shortened", "turned data", "repeated"],
+)
+def test_what_is_changed_where_it_lies_is_denied(change: Any) -> None:
+    """The same object at the same address, after many calls in which it was the same."""
+    one = torch.randn(3, 3)
+    same = bound([one])
+    assert [same([one]) for _ in range(3)] == [True] * 3
+    change(one)
+    assert not same([one])
 
 
 def test_leaves_lie_flat_in_one_list_or_nested() -> None:

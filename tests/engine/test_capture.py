@@ -6,6 +6,7 @@ import copy
 import functools
 import gc
 import math
+import re
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -277,7 +278,7 @@ def test_a_size_that_does_not_compile_says_why() -> None:
     report = applied(Checked()).capture([4, 32])
     assert report.captured == (4,)
     assert "\n" not in (report.rows[0].reason or "")
-    assert "ValueError('too many rows')" in (report.rows[0].reason or "")
+    assert re.search(r"ValueError\(.*too many rows", report.rows[0].reason or "")
 
 
 def wrapping(forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -312,6 +313,18 @@ def test_a_decorated_forward_is_captured_and_its_tensors_are_watched() -> None:
     torch.testing.assert_close(model(x=x), model.linear(x) + model.shift)
     (reason,) = bypasses(model)
     assert reason.endswith("['weight'] is another tensor than at the capture")
+
+
+def test_a_weight_that_is_turned_where_it_lies_is_noticed() -> None:
+    """The parameter is the same object at the same address, with other strides: the call runs compiled, with the reason."""
+    model = Model()
+    applied(model, dropped_guards="ignore").capture([4])
+    right(model, torch.randn(4, WIDTH))
+    model.linear.weight.data = model.linear.weight.data.t()
+    right(model, torch.randn(4, WIDTH))
+    assert replays(model) == {4: 1}
+    (reason,) = bypasses(model)
+    assert reason.endswith("has another shape, other strides or another dtype than at the capture")
 
 
 def test_a_forward_that_writes_into_its_module_leaves_it_as_it_was_captured() -> None:

@@ -17,6 +17,7 @@ from torch.utils import _pytree as pytree
 
 from compile_inspector.engine import narration
 from compile_inspector.engine.arguments import CallShape
+from compile_inspector.engine.bound import Place
 from compile_inspector.engine.config import CUDAGraphMode
 from compile_inspector.engine.context import (
     BatchDescriptor,
@@ -153,7 +154,7 @@ class Dispatch:
         self._piece, self._copy_outputs = piece, copy_outputs
         self._unchanged: Callable[[Any], bool] = lambda _: True
         self._read, self._state = Memory(()), Memory(())
-        self._addresses: list[int] = []
+        self._places: list[Place] = []
         self._fits: dict[tuple[bool, int], Fit] = {}
         self._lock = threading.Lock()
         self._stream: Any = None
@@ -166,7 +167,7 @@ class Dispatch:
         self.watched = watched
         if watched is not None:
             self._unchanged = watched.checker()
-            self._addresses = [one.data_ptr() for one in watched.tensors]
+            self._places = watched.places()
             self._read, self._state = Memory(watched.tensors), Memory(self.behaviour.state)
 
     def put(self, graph: SizeGraph, mode: CUDAGraphMode) -> None:
@@ -312,7 +313,7 @@ class Dispatch:
             return "the call is itself being captured"
         if not self._unchanged(instance):
             assert self.watched is not None
-            return self.watched.changed(instance, self._addresses) or "what the graph reads has changed"
+            return self.watched.changed(instance, self._places) or "what the graph reads has changed"
         return self._shared(leaves) if self.behaviour.written or self.behaviour.state else None
 
     def _shared(self, leaves: Sequence[Any]) -> str | None:

@@ -1,7 +1,7 @@
 """Tensors that compiled code reads beside a call's arguments: parameters, buffers, attributes, globals.
 
 A graph reads them where they lay at its capture. Each is found again, before every replay, by the way that torch's own guard goes to it, and
-must be the same tensor at the same address.
+must be the same tensor at the same address, of the same shape and strides.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from compile_inspector.engine.bound import Lying, Place, place_of
 from compile_inspector.torch_seams import direct
 
 _PLAIN = re.compile(r"\A\w+|\.\w+|\['[^'\\]*'\]|\[-?\d+\]")
@@ -42,24 +43,30 @@ class Watched:
         """Answers for an instance whether every tensor is still the same at the same address."""
         if not self.tensors:
             return lambda _: True
-        held, addresses = list(self.tensors), [one.data_ptr() for one in self.tensors]
+        held, lie = list(self.tensors), Lying(self.places())
         scope: dict[str, Any] = {"__builtins__": {}, "G": self.scope, "Exception": Exception}
         scope |= {f"k{index}": one for index, one in enumerate(held)}
-        scope |= {"_at": addresses, "_lie": lambda: list(map(torch.Tensor.data_ptr, held))}
+        scope["_lie"] = lambda: lie(held)
         exec(_check_source(self.names, self.self_at), scope)
         return scope["check"]
 
-    def changed(self, instance: Any, addresses: Sequence[int]) -> str | None:
+    def places(self) -> list[Place]:
+        """Where and how each tensor lies now."""
+        return [place_of(index, one) for index, one in enumerate(self.tensors)]
+
+    def changed(self, instance: Any, places: Sequence[Place]) -> str | None:
         """Names the first that is not what it was; None where all are."""
         try:
             found = self.fetch(_locals(self.self_at, instance), self.scope)
         except Exception as error:  # noqa: BLE001 - as above
             return f"a tensor that the graph reads is gone ({type(error).__name__}: {error})"
-        for name, kept, now, address in zip(self.names, self.tensors, found, addresses, strict=True):
+        for name, kept, now, place in zip(self.names, self.tensors, found, places, strict=True):
             if kept is not now:
                 return f"{name} is another tensor than at the capture"
-            if kept.data_ptr() != address:
+            if kept.data_ptr() != place[1]:
                 return f"{name} lies elsewhere than at the capture"
+            if place_of(place[0], kept) != place:
+                return f"{name} has another shape, other strides or another dtype than at the capture"
         return None
 
 
@@ -131,7 +138,7 @@ def _check_source(names: Iterable[str], self_at: str) -> str:
     try:
 {body}    except Exception:
         return False
-    return same and _lie() == _at
+    return same and _lie()
 """
 
 
