@@ -11,7 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -745,12 +745,20 @@ def test_what_a_dict_holds_is_found_by_its_key(policy: str) -> None:
     assert list(bypasses(model)) == ["the arguments are put together in another way than at the capture"]
 
 
+class Stats:
+    """Holds what a forward gives it."""
+
+    def __init__(self) -> None:
+        self.last: Any = None
+
+
 class Sets(torch.nn.Module):
     """Keeps what it computed in an attribute, in a dict of its own, or in a buffer."""
 
     def __init__(self, how: str) -> None:
         super().__init__()
         self.how, self.last, self.kept = how, None, {}
+        self.stats, self.parts = Stats(), [torch.nn.Identity()]
         self.register_buffer("total", torch.zeros(WIDTH))
 
     def forward(self, x: torch.Tensor, **options: Any) -> torch.Tensor:
@@ -763,6 +771,10 @@ class Sets(torch.nn.Module):
             self.total = self.total + x.sum(0)
         elif self.how == "elsewhere":
             SEEN["last"] = x * 2
+        elif self.how == "object":
+            self.stats.last = x * 2
+        elif self.how == "part":
+            self.parts[0].last = x * 2
         elif self.how == "constant":
             self.last = 3
         return x + 1
@@ -777,7 +789,9 @@ SEEN: dict[str, torch.Tensor] = {}
         ("attribute", "each call sets last of the module anew, which a replay does not"),
         ("dict", "each call sets kept of the module anew, which a replay does not"),
         ("buffer", "each call sets total of the module anew, which a replay does not"),
-        ("elsewhere", "each call changes a list, dict or variable outside of it, which a replay does not"),
+        ("elsewhere", "each call changes what SEEN holds, which a replay does not"),
+        ("object", "each call changes what self.stats holds, which a replay does not"),
+        ("part", "each call changes what self.parts[0] holds, which a replay does not"),
         ("constant", None),
         ("nothing", None),
     ],
@@ -793,6 +807,59 @@ def test_what_a_call_sets_beside_its_results_is_not_lost_in_silence(how: str, wh
     last = {"attribute": model.last, "dict": model.kept.get("last"), "elsewhere": SEEN.get("last")}
     assert how not in last or torch.equal(last[how], x * 2)
     SEEN.clear()
+
+
+class Two(NamedTuple):
+    one: torch.Tensor
+    other: torch.Tensor
+
+
+def _keeping() -> Callable[..., None]:
+    kept: dict[str, torch.Tensor] = {}
+
+    def hook(_module: Any, _args: Any, output: torch.Tensor) -> None:
+        kept["last"] = output
+
+    return hook
+
+
+class Hooked(torch.nn.Module):
+    """A hook on its layer keeps what the layer gave; its result is an object of a class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(WIDTH, WIDTH)
+        self.linear.register_forward_hook(_keeping())
+
+    def forward(self, x: torch.Tensor) -> Two:
+        return Two(self.linear(x), x + 1)
+
+
+def test_what_a_hook_keeps_is_not_lost_in_silence() -> None:
+    """Also where the result is no plain one, whose making looks like a change: what the dict in the hook's closure holds is seen to change."""
+    model = Hooked()
+    (row,) = applied(model).capture([4]).rows
+    assert row.reason is not None
+    assert row.reason.startswith("each call changes what self._modules['linear']._forward_hooks")
+    assert row.reason.endswith("cell_contents holds, which a replay does not")
+
+
+class Counter(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return x + self.calls
+
+
+def test_a_forward_that_no_compile_of_it_admits_twice_says_what_it_changes() -> None:
+    """It counts its calls, and each count is another compile: the reason is that, not that torch would compile it no more."""
+    (row,) = applied(Counter()).capture([4]).rows
+    assert row.reason is not None
+    assert row.reason.startswith("each call changes what its compile depends on: ")
+    assert ".calls == " in row.reason
 
 
 def test_calls_that_need_gradients_run_compiled() -> None:

@@ -21,9 +21,9 @@ from compile_inspector.engine.counters import compilation_counter
 from compile_inspector.engine.cudagraph import Capture, PieceOf, collecting, next_id
 from compile_inspector.engine.dispatch import Dispatch, SizeGraph, flattened
 from compile_inspector.engine.kept_state import KeptState
-from compile_inspector.engine.side_effects import Attributes
+from compile_inspector.engine.side_effects import Attributes, Objects
 from compile_inspector.engine.static_graph import StaleAddress, factory_for
-from compile_inspector.engine.watched import watch
+from compile_inspector.engine.watched import reached, watch
 from compile_inspector.errors import GuardViolation, InvalidConfig
 from compile_inspector.torch_seams import cuda_graphs, direct
 
@@ -229,8 +229,13 @@ class Run:
         args, kwargs = self.shape.build(leaves)
         entry = self.program.entry_for(self.module, args, kwargs)
         if entry is None:
+            known = self.program.entries
             self.program.call(self.module, args, kwargs)
             entry = self.program.entry_for(self.module, args, kwargs)
+            if entry is None and len(self.program.entries) > len(known):
+                unmet = self.program.unmet(self.module, args, kwargs)
+                msg = f"each call changes what its compile depends on: {unmet}"
+                raise Refused(msg)
         if entry is None:
             msg = f"no compiled code admits a batch of {size}, and torch compiles this module no more"
             raise Refused(msg)
@@ -243,9 +248,10 @@ class Run:
         before = {index: leaves[index].clone() for index, _ in self.shape.tensors}
         versions = {index: leaves[index]._version for index in before}
         attributes = Attributes(self.module)
+        objects = Objects(reached(entry, self.module, self.program.self_at))
         with direct.inputs_seen(entry) as seen:
             outputs = entry.run(self.module, *args, **kwargs)
-        undone = side_effects.told(attributes.changed(), entry.bare.__code__, outputs)
+        undone = side_effects.told(attributes.changed(), objects.changed(), entry.bare.__code__, outputs)
         if undone is not None:
             raise Refused(undone)
         read = {id(one): one for one in seen if isinstance(one, torch.Tensor) and id(one) not in own}

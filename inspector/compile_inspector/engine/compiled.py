@@ -198,6 +198,13 @@ class Program:
                 return entry
         return None
 
+    def unmet(
+        self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> dropped_guards.Failure | None:
+        """What a call does not meet of what was compiled last; None where it meets all."""
+        f_locals = self.wrapper.bind(instance, *args, **kwargs)
+        return dropped_guards.failure(self.entries[0].guards, f_locals, self._self_name, self._files)
+
     def refresh(self) -> None:
         """Lets calls go through what was captured, or no longer."""
         if self.entries:

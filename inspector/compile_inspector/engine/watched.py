@@ -44,7 +44,8 @@ class Watched:
         if not self.tensors:
             return lambda _: True
         held, lie = list(self.tensors), Lying(self.places())
-        scope: dict[str, Any] = {"__builtins__": {}, "G": self.scope, "Exception": Exception}
+        builtins = {"Exception": Exception, "list": list, "dict": dict}
+        scope: dict[str, Any] = {"__builtins__": {}, "G": self.scope, **builtins}
         scope |= {f"k{index}": one for index, one in enumerate(held)}
         scope["_lie"] = lambda: lie(held)
         exec(_check_source(self.names, self.self_at), scope)
@@ -95,8 +96,19 @@ def watch(
         return None, reason
     ordered = tuple(names.values())
     text = "".join(f"{source}, " for source in ordered)
-    fetch = eval(f"lambda L, G: ({text})", {"__builtins__": {}})
+    fetch = eval(f"lambda L, G: ({text})", {"__builtins__": {}, "list": list, "dict": dict})
     return Watched(ordered, tuple(wanted[key] for key in names), fetch, scope, self_at), None
+
+
+def reached(entry: direct.Entry, instance: Any, self_at: str) -> dict[str, Any]:
+    """What stands at each place that torch's guards go to, without the call's arguments; a place that is no expression is left out."""
+    own = (_root(self_at), "G[")
+    places = dict.fromkeys(
+        source for source, _, _ in direct.guard_parts(entry.guards) if source.startswith(own)
+    )
+    f_locals, scope = _locals(self_at, instance), entry.bare.__globals__
+    found = {place: _value(place, f_locals, scope) for place in places}
+    return {place: one for place, one in found.items() if one is not None}
 
 
 def _locals(self_at: str, instance: Any) -> dict[str, Any]:
@@ -115,7 +127,7 @@ def _sources(entry: direct.Entry, self_at: str) -> list[str]:
 def _value(source: str, f_locals: dict[str, Any], scope: dict[str, Any]) -> Any:
     """What stands at a place that torch's guard names; None where it is no plain path."""
     try:
-        return eval(source, {"__builtins__": {}}, {"L": f_locals, "G": scope})
+        return eval(source, {"__builtins__": {}, "list": list, "dict": dict}, {"L": f_locals, "G": scope})
     except Exception:  # noqa: BLE001 - torch names some places by functions of its own
         return None
 
