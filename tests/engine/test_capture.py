@@ -745,6 +745,54 @@ def test_what_a_dict_holds_is_found_by_its_key(policy: str) -> None:
     assert list(bypasses(model)) == ["the arguments are put together in another way than at the capture"]
 
 
+class Apart(Counting):
+    """Has what lies on the CPU from its capture, as a CUDA graph does, and does nothing there."""
+
+    reads_host = False
+
+
+class Scaling(torch.nn.Module):
+    """Scales by numbers in a tensor on the CPU; counts its calls in one, where asked."""
+
+    def __init__(self, numbers: int, *, counting: bool) -> None:
+        super().__init__()
+        self.scale = torch.full((numbers,), 2.0)
+        self.counting = counting
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.counting:
+            self.scale.add_(1)
+        return x * self.scale.sum()
+
+
+def test_what_lies_on_the_cpu_is_compared_before_each_replay() -> None:
+    """A graph has it from its capture: other values there run compiled, with the reason, and the old ones from the graph again."""
+    model = Scaling(2, counting=False)
+    with static_graphs(Apart):
+        assert applied(model).capture([4]).captured == (4,)
+    for value in (2.0, 3.0, 4.0, 2.0):
+        model.scale.fill_(value)
+        right(model, torch.ones(4, WIDTH))
+    assert replays(model) == {4: 2}
+    assert bypasses(model) == {
+        "L['self'].scale, which lies on the CPU, holds other values than at the capture": 2
+    }
+
+
+@pytest.mark.parametrize(
+    ("numbers", "counting", "why"),
+    [(1, True, "writes into L['self'].scale"), (5000, False, "reads L['self'].scale")],
+)
+def test_work_on_the_cpu_that_no_replay_does_is_not_captured(numbers: int, counting: bool, why: str) -> None:
+    """What is written there, or is too much to be compared, runs compiled."""
+    model = Scaling(numbers, counting=counting)
+    with static_graphs(Apart):
+        (row,) = applied(model).capture([4]).rows
+    assert row.event == "skipped"
+    assert f"the forward {why}, which lies on the CPU" in (row.reason or "")
+    assert Counting.live == 0
+
+
 class Stats:
     """Holds what a forward gives it."""
 

@@ -283,6 +283,9 @@ class Run:
         factory, _ = factory_for(tensors)
         assert factory is not None
         graph = factory(gc_disable=True, weak_ref_output=False)
+        reason = None if graph.reads_host else dispatch.hold_host()
+        if reason is not None:
+            raise Refused(reason)
         kept = list(leaves)
 
         def run() -> Any:

@@ -27,6 +27,7 @@ from compile_inspector.engine.context import (
     leave_forward_context,
 )
 from compile_inspector.engine.cudagraph import Capture, CUDAGraphWrapper, PieceOf, next_id
+from compile_inspector.engine.kept_state import same_values
 from compile_inspector.engine.sharing import Memory, overlap
 from compile_inspector.engine.static_graph import StaleAddress, StaticGraph, fill
 from compile_inspector.engine.watched import Watched
@@ -39,6 +40,8 @@ _UNLIKE = "the arguments are put together in another way than at the capture"
 _FREED = "the graphs were freed by another thread while this call looked for one"
 _REASONS = 64
 """Reasons that are told apart; what comes after is counted together."""
+_HOST = 1024
+"""Elements of a tensor on the CPU that are compared before each replay."""
 _REMEMBERED = 4096
 """Sizes whose graph is remembered."""
 
@@ -154,6 +157,7 @@ class Dispatch:
         self._piece, self._copy_outputs = piece, copy_outputs
         self._unchanged: Callable[[Any], bool] = lambda _: True
         self._read, self._state = Memory(()), Memory(())
+        self._host: tuple[tuple[str, torch.Tensor, torch.Tensor], ...] = ()
         self._places: list[Place] = []
         self._fits: dict[tuple[bool, int], Fit] = {}
         self._lock = threading.Lock()
@@ -169,6 +173,21 @@ class Dispatch:
             self._unchanged = watched.checker()
             self._places = watched.places()
             self._read, self._state = Memory(watched.tensors), Memory(self.behaviour.state)
+
+    def hold_host(self) -> str | None:
+        """Graphs have from their captures what lies on the CPU: it must hold the same at each replay. Why it cannot be held; None where it can."""
+        watched = self.watched
+        if watched is None or self._host:
+            return None
+        named = zip(watched.names, watched.tensors, strict=True)
+        host = [(name, one) for name, one in named if one.device.type == "cpu"]
+        for name, one in host:
+            if any(one is written for written in self.behaviour.state):
+                return f"the forward writes into {name}, which lies on the CPU, where a replay does nothing"
+            if one.numel() > _HOST:
+                return f"the forward reads {name}, which lies on the CPU, where a replay reads nothing anew"
+        self._host = tuple((name, one, one.detach().clone()) for name, one in host)
+        return None
 
     def put(self, graph: SizeGraph, mode: CUDAGraphMode) -> None:
         """Lets calls run from a graph."""
@@ -314,6 +333,9 @@ class Dispatch:
         if not self._unchanged(instance):
             assert self.watched is not None
             return self.watched.changed(instance, self._places) or "what the graph reads has changed"
+        for name, one, was in self._host:
+            if not same_values(one, was):
+                return f"{name}, which lies on the CPU, holds other values than at the capture"
         return self._shared(leaves) if self.behaviour.written or self.behaviour.state else None
 
     def _shared(self, leaves: Sequence[Any]) -> str | None:

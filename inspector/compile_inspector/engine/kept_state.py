@@ -41,7 +41,7 @@ class KeptState:
         return {
             name: one
             for name, one, version in self._held
-            if one._version != version or (name in self._copies and not _same(*self._copies[name]))
+            if one._version != version or (name in self._copies and not same_values(*self._copies[name]))
         }
 
     def restore(self) -> list[str]:
@@ -57,9 +57,10 @@ class KeptState:
         return told
 
 
-def _same(tensor: torch.Tensor, copy: torch.Tensor) -> bool:
+def same_values(tensor: torch.Tensor, copy: torch.Tensor) -> bool:
+    """Whether a tensor holds what it was copied from; a NaN is the same as a NaN."""
     if tensor.shape != copy.shape:
         return False
-    if tensor.is_floating_point():
-        return torch.allclose(tensor, copy, rtol=0, atol=0, equal_nan=True)
-    return torch.equal(tensor, copy)
+    if torch.equal(tensor, copy):
+        return True
+    return tensor.is_floating_point() and torch.allclose(tensor, copy, rtol=0, atol=0, equal_nan=True)

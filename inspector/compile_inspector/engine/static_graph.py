@@ -37,9 +37,11 @@ class StaticGraph(Protocol):
         kernel_count: Kernels in the graph; None where it cannot be known.
         memcpy_count: Copies in the graph; None where it cannot be known.
         reads_inputs: Whether `replay` looks at what it is given; where not, it may be given nothing.
+        reads_host: Whether `replay` reads and writes what lies on the CPU; where not, that happened once, when it was recorded.
     """
 
     reads_inputs: bool
+    reads_host: bool
     capture_ns: int
     pool_bytes_before: int | None
     pool_bytes_after: int | None
@@ -82,7 +84,7 @@ class CudaStaticGraph:
             of a model, whose outputs no other graph reads.
     """
 
-    reads_inputs = False
+    reads_inputs = reads_host = False
 
     def __init__(self, *, gc_disable: bool = False, weak_ref_output: bool = False) -> None:
         self._gc_disable = gc_disable
@@ -134,7 +136,7 @@ class CudaStaticGraph:
 class FakeStaticGraph:
     """A static graph without a GPU: it records what was called and calls it again, on the recorded tensors, into buffers of its own."""
 
-    reads_inputs = True
+    reads_inputs = reads_host = True
 
     def __init__(self, *, gc_disable: bool = False, weak_ref_output: bool = False) -> None:
         self._options = (gc_disable, weak_ref_output)
