@@ -88,6 +88,48 @@ def test_a_wrapped_method_knows_that_it_is_bound() -> None:
     assert row.call.bound
 
 
+class Twice(torch.nn.Module):
+    @passed_on
+    @passed_on
+    def forward(self, x):
+        torch._dynamo.graph_break()
+        return x + 1
+
+
+def test_decorated_code_has_the_name_of_what_was_decorated() -> None:
+    """A finding speaks of the module's method or the function that a decorator stands around, also of one that another frame calls."""
+    module = Wrapped()
+    named = {
+        "Wrapped.forward": (torch.compile(module, backend="eager"), ["Wrapped.forward"]),
+        "Wrapped.other": (torch.compile(module.other, backend="eager"), ["Wrapped.other"]),
+        "double": (torch.compile(passed_on(double), backend="eager"), ["double"]),
+        "plain": (torch.compile(double, backend="eager"), ["double"]),
+        "twice": (torch.compile(Twice(), backend="eager"), ["Twice.forward", "Twice.forward", "forward"]),
+    }
+    for label, (run, expected) in named.items():
+        torch._dynamo.reset()
+        session = recorded(lambda run=run: run(torch.ones(3)))
+        names = [row.function for row in session.compiles if "resume" not in (row.function or "")]
+        assert names[-len(expected) :] == expected, label
+    assert [row.meant for row in session.compiles][-1] is None
+
+
+def test_code_that_decorators_share_keeps_its_own_name() -> None:
+    """Where one decorator's code was compiled for several functions, a finding about all of them names that code."""
+    torch._dynamo.reset()
+    first, second = Wrapped(), Twice()
+    calls = [torch.compile(one, backend="eager") for one in (first, second)]
+
+    def both() -> None:
+        for call in calls:
+            call(torch.ones(3))
+
+    session = recorded(both)
+    titles = [finding.title for finding in session.findings if finding.kind == "recompile"]
+    assert titles
+    assert all(title.startswith("wrapper was compiled again") for title in titles)
+
+
 def test_a_wrapped_methods_argument_is_counted_as_the_user_does() -> None:
     """Of a module whose method a decorator wraps, a finding names the user's argument and lines that can be pasted."""
     module = torch.compile(Wrapped(), backend="eager")

@@ -88,6 +88,7 @@ class Compile(msgspec.Struct, frozen=True):
         recovered: True where the compile happened before the recording and was rebuilt from what torch still held.
         missing: What could not be recovered of it, None when nothing is missing.
         call: The call at ``trigger``; None where that does not call the compiled function itself, or its source was not at hand.
+        meant: What the compiled code stands for where a decorator made it (``Llama.forward`` of a ``wrapper``); None where that is not known.
     """
 
     id: str
@@ -106,3 +107,9 @@ class Compile(msgspec.Struct, frozen=True):
     recovered: bool = False
     missing: str | None = None
     call: Call | None = None
+    meant: str | None = None
+
+    @property
+    def function(self) -> str | None:
+        """The name of what was compiled, a reader's where a decorator stands around it; None where that is not known."""
+        return self.meant or (None if self.frame is None else self.frame.function)

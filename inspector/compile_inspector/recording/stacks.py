@@ -118,6 +118,11 @@ class Places:
             library=stack[-1] if stack[-1] != self.user_line(stack) else None,
         )
 
+    def meant(self, one: CompileTrace) -> str | None:
+        """What the decorator's code stands for that was compiled; None of other code, and where that is not known."""
+        name = self._called(one).get("meant")
+        return name if isinstance(name, str) else None
+
     def _called(self, one: CompileTrace) -> Mapping[str, Any]:
         record = next((record for record in one.records if record.artifact == FACT + "call"), None)
         fact: Any = None if record is None else self._trace.fact(record)

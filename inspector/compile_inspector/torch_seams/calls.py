@@ -16,11 +16,12 @@ from collections.abc import Callable
 from types import CodeType, FrameType, MethodType
 from typing import Any
 
+from compile_inspector.torch_seams import decorated
 from compile_inspector.torch_seams.probe import Capability, Emit, Faults, Undo, lookup, patch, probe_names
 from compile_inspector.torch_seams.user_stack import user_stack
 
 NAME = "calls"
-USES = ("torch._dynamo.convert_frame:log_dynamo_start",)
+USES = ("torch._dynamo.convert_frame:log_dynamo_start", *decorated.USES)
 _MODULE_FILE = "nn/modules/module.py"
 _MODULE_CALLS = frozenset({"_call_impl", "_wrapped_call_impl", "__call__"})
 _SEAMS = __file__.removesuffix("calls.py")
@@ -38,7 +39,8 @@ def install(emit: Emit, faults: Faults) -> Undo:
 
     torch's own frames are left out. Where the innermost of them calls the compiled code itself, the fact also has ``text``, that call's
     source, ``parameters``, the names of the code's positional arguments (``*name`` for the one that takes the rest), ``module``,
-    whether what is called is a module, and ``bound``, whether the code is a method's that takes its object among the rest.
+    whether what is called is a module, and ``bound``, whether the code is a method's that takes its object among the rest. ``meant`` is
+    what a decorator's code stands for.
     """
     wanted = True
 
@@ -50,7 +52,9 @@ def install(emit: Emit, faults: Faults) -> Undo:
             if wanted:
                 try:
                     frame = inspect.currentframe()
-                    emit("call", {"stack": user_stack(frame), **_written(frame, code)})
+                    meant = decorated.decorated_name(frame, code)
+                    told = {} if meant is None else {"meant": meant}
+                    emit("call", {"stack": user_stack(frame), **_written(frame, code), **told})
                 except Exception as error:
                     faults.count(NAME, error)
             return begun

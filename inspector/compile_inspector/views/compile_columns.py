@@ -36,7 +36,7 @@ def failure_text(error: CompileFailure | None) -> str | None:
 
 COMPILES: tuple[Column[Compile], ...] = (
     Column("id", "Compile", "id", lambda row: row.id),
-    Column("function", "Function", "code", lambda row: row.frame.function if row.frame else None),
+    Column("function", "Function", "code", lambda row: row.function),
     Column(
         "location", "Defined at", "location", lambda row: place(row.frame.location) if row.frame else None
     ),

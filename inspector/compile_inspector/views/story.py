@@ -264,7 +264,9 @@ def _functions(compiles: Iterable[Compile]) -> list[Sentence]:
 
 def _function(group: list[Compile]) -> str:
     frame = group[0].frame
-    name = f"{frame.function} ({frame.location.short})" if frame else f"Compile {group[0].id}"
+    names = {one.function for one in group}
+    function = group[0].function if len(names) == 1 or frame is None else frame.function
+    name = f"{function} ({frame.location.short})" if frame else f"Compile {group[0].id}"
     took = f", in {duration(compile_ns(group))}" if any(one.elapsed_ns is not None for one in group) else ""
     return one_line(f"{name} was compiled {_times(len(group))}{took}.")
 

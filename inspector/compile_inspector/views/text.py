@@ -122,9 +122,8 @@ def _headline(name: str | None, headline: str) -> Text:
 def _failed(tables: Tables) -> Iterator[RenderableType]:
     failed = [compiled for compiled in rows_of(tables, "compiles") if compiled.status == "failed"]
     for compiled in failed[:_CARDS]:
-        frame = compiled.frame
         title = Text(visible(compiled.id), style="cyan")
-        title.append(f"  {one_line(frame.function, _CELL)}" if frame else "", style="default")
+        title.append(f"  {one_line(compiled.function, _CELL)}" if compiled.function else "", style="default")
         place = compiled.error.location if compiled.error and compiled.error.location else compiled.trigger
         yield _cut(title.append(_place_text(place, "  ")))
         yield Padding(

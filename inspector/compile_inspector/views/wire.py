@@ -269,7 +269,7 @@ def _number(value: object) -> int | float | None:
 
 
 def _recompiles(tables: Tables, row_limit: int) -> list[WireRecompile]:
-    functions = {row.id: row.frame.function for row in rows_of(tables, "compiles") if row.frame is not None}
+    functions = {row.id: row.function for row in rows_of(tables, "compiles")}
     return [
         _recompile(row, functions.get(row.compile_id), row_limit)
         for row in rows_of(tables, "recompiles")[:row_limit]

@@ -50,7 +50,8 @@ class Group:
         compile_id = self.first.recompile.compile_id
         if self.observed.is_wrapped(compile_id):
             return self.observed.site(compile_id).called or "a callable"
-        return self.observed.function(compile_id)
+        entries = (change.entry.entry_id for change in self.changes if change.entry is not None)
+        return self.observed.function_of((*self.compile_ids, *entries))
 
     @property
     def cost_ns(self) -> int | None:

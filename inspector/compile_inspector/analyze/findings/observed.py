@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -84,8 +84,16 @@ class Observed:
 
     def function(self, compile_id: str) -> str:
         """The compiled function's name, for sentences."""
-        frame = self.frame(compile_id)
-        return f"compile {compile_id}" if frame is None else frame.function
+        return self.function_of((compile_id,))
+
+    def function_of(self, compile_ids: Sequence[str]) -> str:
+        """The name of what several compiles of one code were of: the decorator's own where they were of different functions."""
+        known = [row for one in compile_ids if (row := self.compiles.get(one)) is not None]
+        names = list(dict.fromkeys(row.function for row in known))
+        if len(names) == 1 and names[0] is not None:
+            return names[0]
+        frame = next((row.frame for row in known if row.frame is not None), None)
+        return f"compile {compile_ids[0]}" if frame is None else frame.function
 
     def frame_key(self, compile_id: str) -> object:
         """Equal for compiles of the same function."""

@@ -88,7 +88,7 @@ def _finding(observed: Observed, refused: Compile, leading: tuple[Change, ...]) 
     return Finding(
         kind="recompile-limit",
         severity="error",
-        title=f"{observed.function(refused.id)} reached torch's recompile limit{because}: calls that fit no compiled code run in eager "
+        title=f"{observed.function_of(ids)} reached torch's recompile limit{because}: calls that fit no compiled code run in eager "
         "from then on, and torch tells nothing of them",
         subjects=subjects,
         cause=cause,

@@ -73,6 +73,7 @@ class _Reading:
             recovered=bool(self._existing),
             missing=self._missing(status),
             call=self._places.call(self._one),
+            meant=self._places.meant(self._one),
         )
 
     @property
