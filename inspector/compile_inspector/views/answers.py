@@ -40,7 +40,7 @@ def answer(
     try:
         if kind == "guards_of":
             return encode_guard_lists(tables, int(number), compress=compress)
-        at_once = len(graphs[int(number)].nodes) <= GUARDS_APART
+        at_once = len(graphs[int(number)].raw) <= GUARDS_APART
         return encode_graph(tables, int(number), guards=at_once, compress=compress)
     except (OSError, InspectorError) as error:
         return pack(WirePart(key, problem=visible(f"The graph cannot be read: {error}")), compress=compress)
