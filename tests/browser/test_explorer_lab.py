@@ -23,12 +23,13 @@ CELLS = (
     "import torch\n\n\ndef program(x):\n    doubled = x * 2\n    return doubled.relu()\n\n\n"
     'with ci.record() as recorder:\n    torch.compile(program, backend="eager")(torch.randn(3))\n'
     "recorder.session.graph()",
+    "late = session.graph().open()\nlate",
 )
 
 
 @pytest.fixture(scope="module")
 def opened(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Page, list[str]]]:
-    """A notebook with three explorers, and the requests that tried to leave the machine."""
+    """A notebook with three explorers and one whose graph is not read yet, and the requests that tried to leave the machine."""
     root = tmp_path_factory.mktemp("notebooks")
     shutil.copy(LOG, root)
     lab.write_notebook(root / "graphs.ipynb", CELLS)
@@ -62,6 +63,24 @@ def test_each_cell_shows_one_explorer(page: Page) -> None:
     statics: Locator = page.locator(".ci-static")
     assert statics.count() == 3
     assert [statics.nth(index).is_visible() for index in range(3)] == [False] * 3
+
+
+def test_it_is_ready_before_its_graph_is_read(page: Page) -> None:
+    """While the kernel reads, all but the graph is made, out of sight; then the graph is opened in it."""
+    frame = page.locator(".explorer-frame").nth(3)
+    waiting = page.get_by_text("Reading the graph…")
+    waiting.scroll_into_view_if_needed()
+    expect(waiting).to_be_visible()
+    expect(frame).to_be_hidden()
+    assert frame.locator("canvas.canvas").count() == 1
+    frame.evaluate("element => (element.dataset.first = '1')")
+    lab.ask(page, "None", "late.read()")
+    facts = explorer(page, 3).facts()
+    assert (facts["row"], facts["count"], facts["problem"]) == (0, 178, None)
+    expect(frame).to_be_visible()
+    expect(frame).to_have_attribute("data-first", "1")
+    expect(frame.get_by_label("Stage", exact=True)).to_have_value("0")
+    expect(waiting).to_have_count(0)
 
 
 def test_python_picks_and_opens(page: Page) -> None:

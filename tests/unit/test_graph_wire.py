@@ -159,6 +159,13 @@ def test_requests_that_make_no_sense() -> None:
     assert msgspec.json.decode(answer(tables, "nonsense"))["problem"]
 
 
+def test_full_nodes_are_not_made() -> None:
+    """A graph goes over as it was read."""
+    graph = layered(3)
+    answer(make_tables(graphs=[graph]), "explore:0")
+    assert "nodes" not in vars(vars(graph)["_parsed"])
+
+
 def test_what_calls_join_comes_over() -> None:
     """An argument and the called graph's input, its output and its caller; nothing where no graph is called."""
     text = (

@@ -2,7 +2,7 @@
 
 import { inspector } from "./app.ts";
 import { fill, h } from "./dom.ts";
-import { explorer, type Explorer } from "./explorer/explorer.ts";
+import { openLater, type Explorer } from "./explorer/explorer.ts";
 import { decodeGraph } from "./explorer/model.ts";
 import type { Context } from "./explorer/context.ts";
 import type { ExplorerState, OverlayKind } from "./explorer/state.ts";
@@ -19,15 +19,18 @@ type Command = readonly [string, ...(string | number)[]];
 export async function showGraph(model: Model, root: HTMLElement, signal: AbortSignal): Promise<void> {
   const parts = new Parts(model, (model.get("left_out") as Record<string, string> | undefined) ?? {}, signal);
   const row = asRow(model.get("row"));
-  fill(root, h("p", { class: "waiting" }, "Reading the graph…"));
+  const waiting = h("p", { class: "waiting" }, "Reading the graph…");
+  const source = graphSource(parts);
+  const context: { -readonly [Key in keyof Context]: Context[Key] } = { session: null, parts, signal };
+  const { element, open } = openLater(source, context);
+  fill(root, waiting, element);
   const first = await decodeGraph(await arrived(model, signal));
   if (signal.aborted) return;
   // The graph that came along is the one that the view opened on first; by now another may be shown.
   const opened = first.stages.find((entry) => entry.compile_id === first.compileId && entry.stage === first.stage && entry.name === first.name)?.row ?? row;
-  const source = graphSource(parts, new Map([[opened, first]]));
-  const context: { -readonly [Key in keyof Context]: Context[Key] } = { session: null, parts, signal };
-  const made = explorer(opened, first, source, context, { enlarge: true });
-  fill(root, made.element);
+  source.keep(opened, first);
+  waiting.remove();
+  const made = open(opened, first);
   follow(model, made, signal);
   setTimeout(() => void fetchSession(parts, signal, (target) => leave(target)).then((session) => {
     context.session = session;

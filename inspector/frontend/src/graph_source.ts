@@ -7,9 +7,14 @@ import type { Parts } from "./host.ts";
 
 const KEPT = 6;
 
-/** The graphs of a session; `known` are decoded already. The last few that were shown are kept. */
-export function graphSource(parts: Parts, known: ReadonlyMap<number, GraphModel> = new Map()): GraphSource {
-  const kept = new Map([...known].map(([row, graph]) => [row, Promise.resolve(graph)]));
+/** Graphs by their row in the session, of which one that came in another way can be kept too. */
+export interface KeptGraphs extends GraphSource {
+  keep(row: number, graph: GraphModel): void;
+}
+
+/** The graphs of a session. The last few that were shown are kept. */
+export function graphSource(parts: Parts): KeptGraphs {
+  const kept = new Map<number, Promise<GraphModel>>();
   const graph = (row: number): Promise<GraphModel> => {
     const before = kept.get(row);
     kept.delete(row);
@@ -22,6 +27,7 @@ export function graphSource(parts: Parts, known: ReadonlyMap<number, GraphModel>
   };
   return {
     graph,
+    keep: (row, graph) => void kept.set(row, Promise.resolve(graph)),
     guards: async (of, row) => of.adopt(await parts.bytes(`guards_of:${row}`)),
     correspondence: async (left, right): Promise<Correspondence> => {
       const part = await parts.get(`correspond:${Math.min(left, right)}:${Math.max(left, right)}`);

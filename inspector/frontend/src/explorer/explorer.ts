@@ -16,7 +16,7 @@ import { Graphviz } from "./graphviz.ts";
 import { followPointer } from "./pointer.ts";
 import { SEARCH_KEYS } from "./search.ts";
 import { ExplorerState, type GraphSource, type OverlayKind } from "./state.ts";
-import type { GraphModel, StageEntry } from "./model.ts";
+import { unread, type GraphModel, type StageEntry } from "./model.ts";
 import { Tidy } from "./tidy.ts";
 import { GraphCanvas } from "./view.ts";
 
@@ -30,8 +30,29 @@ export interface Explorer {
 /** The event by which a document tells tests and measurements of each explorer that is made in it; `detail` is the Explorer. */
 export const MADE = "compile-inspector:explorer";
 
+/** Makes an explorer out of sight before its graph is there: `open` then shows that. All that need not know the graph is ready by then. */
+export function openLater(source: GraphSource, context: Context): { readonly element: HTMLElement; open(row: number, graph: GraphModel): Explorer } {
+  const made = assembled(-1, unread(), source, context, true);
+  made.element.classList.add("unread");
+  const open = (row: number, graph: GraphModel): Explorer => {
+    made.element.classList.remove("unread");
+    made.state.begin(row, graph);
+    return told(made);
+  };
+  return { element: made.element, open };
+}
+
 /** Makes the explorer of a graph; everything it holds is let go when the context's signal is aborted. */
-export function explorer(row: number, graph: GraphModel, source: GraphSource, context: Context, { enlarge = false }: { enlarge?: boolean } = {}): Explorer {
+export function explorer(row: number, graph: GraphModel, source: GraphSource, context: Context): Explorer {
+  return told(assembled(row, graph, source, context, false));
+}
+
+function told(made: Explorer): Explorer {
+  document.dispatchEvent(new CustomEvent(MADE, { detail: made }));
+  return made;
+}
+
+function assembled(row: number, graph: GraphModel, source: GraphSource, context: Context, enlarge: boolean): Explorer {
   const { signal } = context;
   const state = new ExplorerState(row, graph, source);
   const view = new GraphCanvas(state, signal);
@@ -56,9 +77,7 @@ export function explorer(row: number, graph: GraphModel, source: GraphSource, co
   menus.add("save", () => saving(view, menus));
   const toolbar = bar(view, state, searchBox, menus, tidy, signal);
   const legend = (): LegendData => paintingOf(state.graph, state.overlay, state.compare, state.told);
-  const made = { element: frame({ state, context, canvas: stages, toolbar, legend, enlarge }), state, view };
-  document.dispatchEvent(new CustomEvent(MADE, { detail: made }));
-  return made;
+  return { element: frame({ state, context, canvas: stages, toolbar, legend, enlarge }), state, view };
 }
 
 function bar(view: GraphCanvas, state: ExplorerState, searchBox: HTMLInputElement, menus: Menus, tidy: Tidy | null, signal: AbortSignal): HTMLElement {

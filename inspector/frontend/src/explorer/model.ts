@@ -259,7 +259,7 @@ export class GraphModel {
   /** Lists by node; items that name nothing are left out, damaged offsets are empty lists. */
   private list(offsetsName: string, itemsName: string, below: number): { offsets: Uint32Array; items: Uint32Array } {
     const offsets = this.column(offsetsName, this.count + 1, Uint32Array, 0);
-    const items = Uint32Array.from(this.arrays.get(itemsName) ?? []);
+    const items = new Uint32Array(this.arrays.get(itemsName) ?? []);
     let sound = true;
     for (let node = 0; sound && node < this.count; node += 1) sound = (offsets[node] ?? 0) <= (offsets[node + 1] ?? 0);
     for (let at = 0; sound && at < items.length; at += 1) sound = (items[at] ?? ABSENT) < below;
@@ -289,6 +289,12 @@ export class GraphModel {
     each((input, node) => (turned[next[input] as number] = node, (next[input] = (next[input] as number) + 1)));
     return { offsets, items: turned };
   }
+}
+
+/** What stands in for a graph that is still being read. */
+export function unread(): GraphModel {
+  const header: Header = { version: 1, compile_id: "", stage: "", name: "", count: 0, problem: null, strings: [], kernels: [], symbols: [], stages: [] };
+  return new GraphModel({ header, arrays: new Map() });
 }
 
 function repaired(offsets: Uint32Array, items: Uint32Array, count: number, below: number): { offsets: Uint32Array; items: Uint32Array } {

@@ -282,7 +282,7 @@ export class ExplorerState {
     try {
       const [graph, kept] = await Promise.all([this.source.graph(row), this.corresponding(row)]);
       if (mine !== this.generation) return;
-      this.take(row, graph);
+      this.begin(row, graph);
       this.say(null);
       if (kept.nodes.length > 0 || kept.told !== null) this.select(kept.nodes, { reveal: true, carried: kept.told });
     } catch (error) {
@@ -342,7 +342,8 @@ export class ExplorerState {
     }
   }
 
-  private take(row: number, graph: GraphModel): void {
+  /** Shows a graph that is at hand; nothing is picked in it. */
+  begin(row: number, graph: GraphModel): void {
     const open = this.expanded;
     this.row = row;
     this.graph = graph;
