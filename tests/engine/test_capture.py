@@ -336,6 +336,49 @@ def test_a_forward_that_writes_into_its_module_leaves_it_as_it_was_captured() ->
     assert torch.equal(model.total, before)
 
 
+WRITTEN = torch.zeros(1)
+
+
+class Caching(torch.nn.Module):
+    """Writes into tensors that are no buffers: an attribute, one in a list, one in a module in a list, a global one."""
+
+    def __init__(self, *, outermost: bool = True) -> None:
+        super().__init__()
+        self.cache, self.caches = torch.zeros(2, WIDTH), [torch.zeros(1), torch.zeros(1)]
+        self.repeated = self.cache[:1].expand(3, WIDTH)
+        self.parts = [Caching(outermost=False)] if outermost else []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.cache[0] = x[0]
+        for one in self.caches:
+            one.add_(1)
+        if self.parts:
+            WRITTEN.add_(1)
+            return self.parts[0](x)
+        return x + self.caches[0]
+
+    def held(self) -> list[torch.Tensor]:
+        inner = self.parts[0].held() if self.parts else [WRITTEN]
+        return [one.clone() for one in (self.cache, *self.caches, *inner)]
+
+
+def test_tensors_that_are_no_buffers_are_left_as_they_were_too() -> None:
+    """Whatever captures write into is put back, and a graph writes there again; of each such tensor it is known that it is written."""
+    model = Caching()
+    one = applied(model)
+    before = model.held()
+    report = one.capture([2, 4])
+    assert report.captured == (2, 4)
+    assert all(map(torch.equal, model.held(), before))
+    model(torch.ones(4, WIDTH))
+    assert [
+        float(now.sum() - was.sum()) for now, was in zip(model.held()[1:3], before[1:3], strict=True)
+    ] == [1, 1]
+    model(torch.ones(3, WIDTH))
+    ((reason, _),) = bypasses(model).items()
+    assert "where padded rows would be written too" in reason
+
+
 class Writing(torch.nn.Module):
     def forward(self, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
         out.copy_(x * 2)

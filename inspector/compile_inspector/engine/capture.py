@@ -54,7 +54,7 @@ def capture_graphs(
 
     A call is padded to the next captured size, replayed and cut; what no graph fits runs compiled, and is counted with its reason in
     `Session.captures`. Padding is tried while capturing: where a row of the results depends on other rows, only the captured sizes
-    themselves run from graphs. Registered buffers that the forward writes are put back to what they held.
+    themselves run from graphs. Buffers and other tensors that the forward writes into are put back to what they held.
 
     Args:
         module: The module; what was captured of it before is freed.

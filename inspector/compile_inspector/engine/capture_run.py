@@ -20,10 +20,10 @@ from compile_inspector.engine.config import CUDAGraphMode, max_num_batched_token
 from compile_inspector.engine.counters import compilation_counter
 from compile_inspector.engine.cudagraph import Capture, PieceOf, collecting, next_id
 from compile_inspector.engine.dispatch import Dispatch, SizeGraph, flattened
-from compile_inspector.engine.kept_state import KeptState
+from compile_inspector.engine.kept_state import KeptState, attributes
 from compile_inspector.engine.side_effects import Attributes, Objects
 from compile_inspector.engine.static_graph import StaleAddress, factory_for
-from compile_inspector.engine.watched import reached, watch
+from compile_inspector.engine.watched import reached, tensors_of, watch
 from compile_inspector.errors import GuardViolation, InvalidConfig
 from compile_inspector.torch_seams import cuda_graphs, direct
 
@@ -108,7 +108,7 @@ class Run:
         """Captures every size in every mode."""
         total, done, out_of_memory = len(sizes) * len(modes), 0, 0
         largest = max_num_batched_tokens(self.program.vllm_config)
-        state = KeptState(self.module)
+        state = self._state()
         try:
             for index, size in enumerate(sizes):
                 below = sizes[index + 1] if index + 1 < len(sizes) else 0
@@ -134,6 +134,13 @@ class Run:
         return CaptureReport(
             tuple(map(row_of, self._told())), budget.elapsed_ns, tuple(dict.fromkeys(self._remarks))
         )
+
+    def _state(self) -> KeptState:
+        """What captures may change: they run the forward several times."""
+        tensors = dict(attributes(self.module))
+        for entry in self.program.entries:
+            tensors |= tensors_of(entry, self.module, self.program.self_at)
+        return KeptState(self.module, tensors)
 
     def _told(self) -> list[Capture]:
         """Each size's capture, with its pieces behind it."""
@@ -247,11 +254,11 @@ class Run:
         entry, own = dispatch.entry, {id(leaf) for leaf in leaves if isinstance(leaf, torch.Tensor)}
         before = {index: leaves[index].clone() for index, _ in self.shape.tensors}
         versions = {index: leaves[index]._version for index in before}
-        attributes = Attributes(self.module)
+        set_before = Attributes(self.module)
         objects = Objects(reached(entry, self.module, self.program.self_at))
         with direct.inputs_seen(entry) as seen:
             outputs = entry.run(self.module, *args, **kwargs)
-        undone = side_effects.told(attributes.changed(), objects.changed(), entry.bare.__code__, outputs)
+        undone = side_effects.told(set_before.changed(), objects.changed(), entry.bare.__code__, outputs)
         if undone is not None:
             raise Refused(undone)
         read = {id(one): one for one in seen if isinstance(one, torch.Tensor) and id(one) not in own}
@@ -267,7 +274,7 @@ class Run:
         )
         behaviour.spec = spec
         behaviour.given = tuple(_given(one, leaves, watched.tensors) for one in leaves_out)
-        state = KeptState(self.module, watched.tensors)
+        state = KeptState(self.module, dict(zip(watched.names, watched.tensors, strict=True)))
         entry.run(self.module, *args, **kwargs)
         written = state.changed()
         if written:

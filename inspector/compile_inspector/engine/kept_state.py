@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
+from compile_inspector.engine.static_graph import fill
+
 LARGEST_BYTES = 256 * 1024 * 1024
-"""Buffers that take more than this together are not copied; whether they were written into is told all the same."""
+"""Tensors that take more than this together are not all copied, the largest are left out; whether they were written into is told all the same."""
 
 
 class KeptState:
-    """Copies of a module's buffers.
+    """Copies of a module's buffers and of other tensors that its forward may write into.
 
     Args:
         module: The module.
-        tensors: Further tensors that its forward reads; parameters among them are not copied.
+        tensors: Further tensors that its forward reads, by name; parameters among them are not copied.
     """
 
-    def __init__(self, module: torch.nn.Module, tensors: Iterable[torch.Tensor] = ()) -> None:
+    def __init__(self, module: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
         named = {id(one): (name, one) for name, one in module.named_buffers()}
         parameters = {id(one): name for name, one in module.named_parameters()}
-        for one in tensors:
-            named.setdefault(id(one), (parameters.get(id(one), "a tensor attribute"), one))
+        for name, one in tensors.items():
+            named.setdefault(id(one), (parameters.get(id(one), name), one))
         self._held = [
             (name, one, one._version)
             for name, one in named.values()
             if not one.is_inference() and one.layout is torch.strided
         ]
-        copied = [(name, one) for name, one, _ in self._held if not isinstance(one, torch.nn.Parameter)]
-        size = sum(one.numel() * one.element_size() for _, one in copied)
         self._copies: dict[str, tuple[Any, torch.Tensor]] = {}
-        if size <= LARGEST_BYTES:
+        copied = [(name, one) for name, one, _ in self._held if not isinstance(one, torch.nn.Parameter)]
+        left = LARGEST_BYTES
+        for name, one in sorted(copied, key=lambda pair: pair[1].numel() * pair[1].element_size()):
+            left -= one.numel() * one.element_size()
+            if left < 0:
+                break
             with torch.no_grad():
-                self._copies = {name: (one, one.detach().clone()) for name, one in copied}
+                self._copies[name] = one, one.detach().clone()
 
     def changed(self) -> dict[str, torch.Tensor]:
         """By name, those that were written into since."""
@@ -52,8 +57,7 @@ class KeptState:
                 told.append(f"{name} was written into by the warm-ups, and is too large to be put back")
                 continue
             tensor, copy = self._copies[name]
-            with torch.no_grad():
-                tensor.copy_(copy)
+            fill(tensor, copy)
         return told
 
 
@@ -64,3 +68,17 @@ def same_values(tensor: torch.Tensor, copy: torch.Tensor) -> bool:
     if torch.equal(tensor, copy):
         return True
     return tensor.is_floating_point() and torch.allclose(tensor, copy, rtol=0, atol=0, equal_nan=True)
+
+
+def attributes(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Tensors that are plain attributes of a module and of those in it, or lie in a list, tuple or dict that is one."""
+    for path, part in module.named_modules():
+        for name, value in vars(part).items():
+            if name in ("_buffers", "_parameters", "_modules"):
+                continue
+            place = f"{path}.{name}" if path else name
+            if isinstance(value, torch.Tensor):
+                yield place, value
+            elif isinstance(value, list | tuple | dict):
+                inner = value.items() if isinstance(value, dict) else enumerate(value)
+                yield from ((f"{place}[{key!r}]", one) for key, one in inner if isinstance(one, torch.Tensor))

@@ -100,6 +100,13 @@ def watch(
     return Watched(ordered, tuple(wanted[key] for key in names), fetch, scope, self_at), None
 
 
+def tensors_of(entry: direct.Entry, instance: Any, self_at: str) -> dict[str, torch.Tensor]:
+    """The tensors that torch's guards go to, by place, without the call's arguments."""
+    f_locals, scope = _locals(self_at, instance), entry.bare.__globals__
+    found = {source: _value(source, f_locals, scope) for source in _sources(entry, self_at)}
+    return {source: one for source, one in found.items() if isinstance(one, torch.Tensor)}
+
+
 def reached(entry: direct.Entry, instance: Any, self_at: str) -> dict[str, Any]:
     """What stands at each place that torch's guards go to, without the call's arguments; a place that is no expression is left out."""
     own = (_root(self_at), "G[")
