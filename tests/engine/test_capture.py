@@ -18,7 +18,9 @@ import torch
 
 import attention_models
 import compile_inspector as ci
+from compile_inspector.engine import dispatch as dispatching
 from compile_inspector.engine.capture import CaptureStep
+from compile_inspector.engine.decorator import programs
 from compile_inspector.engine.dispatch import Dispatch
 from compile_inspector.engine.static_graph import FakeStaticGraph, static_graphs
 from compile_inspector.errors import CaptureError, InvalidConfig
@@ -81,8 +83,6 @@ def right(module: Any, *inputs: torch.Tensor) -> None:
 
 
 def rows(module: Any) -> list[Any]:
-    from compile_inspector.engine.decorator import programs
-
     captured = programs.get(module).captured
     return [] if captured is None else captured.captures()
 
@@ -1278,6 +1278,62 @@ def test_graphs_that_another_thread_frees_are_not_used(monkeypatch: pytest.Monke
     right(model, torch.randn(3, WIDTH))
     threads[0].join()
     assert Counting.live == 0
+
+
+def test_replays_of_two_modules_come_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their graphs share one pool: while one thread replays, and until it has copied its results, another waits with a graph of another module."""
+    one, other = Model(), Model()
+    applied(one).capture([4])
+    applied(other).capture([4])
+    x, order = torch.ones(4, WIDTH), []
+    replay, given_back = Counting.replay, Dispatch._given_back
+    threads: list[threading.Thread] = []
+
+    def during(graph: Counting, inputs: Any) -> None:
+        order.append("replay")
+        if not threads:
+            threads.append(threading.Thread(target=lambda: torch.no_grad()(other)(x)))
+            threads[0].start()
+            threads[0].join(0.2)
+        replay(graph, inputs)
+
+    def copied(dispatch: Dispatch, *args: Any) -> Any:
+        order.append("copy")
+        return given_back(dispatch, *args)
+
+    monkeypatch.setattr(Counting, "replay", during)
+    monkeypatch.setattr(Dispatch, "_given_back", copied)
+    one(x)
+    threads[0].join()
+    assert order == ["replay", "copy"] * 2
+    assert replays(other) == {4: 1}
+
+
+def test_replays_on_two_streams_wait_for_one_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of two modules; on the same stream nothing waits."""
+    models = [Model(), Model()]
+    waits: list[tuple[str, str]] = []
+
+    class Stream:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def wait_stream(self, other: Stream) -> None:
+            waits.append((self.name, other.name))
+
+    streams = {1: Stream("first"), 2: Stream("second")}
+    current = [1]
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _gpu: streams[current[0]])
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    monkeypatch.setattr(dispatching, "_latest", {})
+    for model in models:
+        applied(model).capture([4])
+        for one in programs.get(model).captured.dispatches.values():
+            one._gpu, one._stream_of = 0, lambda _gpu: current[0]
+    for stream, model in ((1, 0), (1, 1), (2, 1), (2, 0), (1, 0)):
+        current[0] = stream
+        right(models[model], torch.ones(4, WIDTH))
+    assert waits == [("second", "first"), ("first", "second")]
 
 
 def test_no_gpu_is_the_reason_where_there_is_none() -> None:

@@ -1,11 +1,13 @@
 """Which calls run from a captured graph: the batch is padded to the next captured size into buffers of the graph, replayed, and cut to its size again.
 
 A call that no graph fits runs compiled, and is counted with its reason. Nothing is written down for a single call.
+
+The graphs of all modules share one pool, where the work of one may lie over the results of another: replays of several threads come one after the
+other, each with the copies of its results, and so do captures.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
@@ -44,6 +46,9 @@ _HOST = 1024
 """Elements of a tensor on the CPU that are compared before each replay."""
 _REMEMBERED = 4096
 """Sizes whose graph is remembered."""
+
+_latest: dict[int, tuple[Any, int]] = {}
+"""By GPU, the stream of the latest call that ran from a graph, and its handle."""
 
 Rule = tuple[int, int] | None
 """How an output follows the batch: its dimension and the rows of it that one row of the batch makes; None where it does not."""
@@ -160,11 +165,9 @@ class Dispatch:
         self._host: tuple[tuple[str, torch.Tensor, torch.Tensor], ...] = ()
         self._places: list[Place] = []
         self._fits: dict[tuple[bool, int], Fit] = {}
-        self._lock = threading.Lock()
-        self._stream: Any = None
+        self._lock = cuda_graphs.CAPTURING
         self._gpu: int | None = None
         self._stream_of: Callable[[int], int] = cuda_graphs.stream_handles()
-        self._handle: int | None = None
 
     def watch(self, watched: Watched | None) -> None:
         """What the code reads beside the arguments was seen."""
@@ -357,15 +360,15 @@ class Dispatch:
         return any(isinstance(one, torch.Tensor) and one.requires_grad for one in (*leaves, *read))
 
     def _order(self) -> None:
-        """Calls on another stream wait for those before: the buffers are shared."""
+        """Calls on another stream wait for those before, of whatever module: the buffers are shared, and the memory of all graphs is."""
         if self._gpu is None:
             return
-        handle = self._stream_of(self._gpu)
-        if handle != self._handle:
+        handle, latest = self._stream_of(self._gpu), _latest.get(self._gpu)
+        if latest is None or latest[1] != handle:
             stream = torch.cuda.current_stream(self._gpu)
-            if self._stream is not None:
-                stream.wait_stream(self._stream)
-            self._stream, self._handle = stream, handle
+            if latest is not None:
+                stream.wait_stream(latest[0])
+            _latest[self._gpu] = stream, handle
 
     def _replay(self, fit: Fit, leaves: Sequence[Any], instance: Any, context: ForwardContext | None) -> Any:
         graph = fit.graph
