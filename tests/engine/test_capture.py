@@ -744,6 +744,33 @@ class Several(torch.nn.Module):
         return {"sum": (x + pair[0] + pair[1]["bias"]) * times, "both": [x * 2, pair[0]]}
 
 
+class Shared(torch.nn.Module):
+    """Gives one tensor twice, two views of it that have rows in common, and one by itself."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        y = x + 1
+        return y, y, y[:, 1:3], y.t(), x * 2
+
+
+def test_results_that_share_memory_do_so_after_a_replay() -> None:
+    """What is written into one is seen in the others, also of a padded batch; the next call gets others."""
+    model = Shared()
+    applied(model).capture([4, 8])
+    for size in (4, 7):
+        x = torch.randn(size, WIDTH)
+        one, again, part, turned, other = results = model(x)
+        for found, expected in zip(results, Shared().forward(x), strict=True):
+            assert torch.equal(found, expected)
+        assert one is again
+        one.fill_(7)
+        assert torch.equal(part, torch.full((size, 2), 7.0))
+        assert torch.equal(turned, torch.full((WIDTH, size), 7.0))
+        assert torch.equal(other, x * 2)
+        assert torch.equal(model(x)[0], x + 1)
+        assert float(one.sum()) == 7 * one.numel()
+    assert replays(model) == {8: 2, 4: 2}
+
+
 def test_nested_arguments_and_results() -> None:
     """Tuples, dicts, keywords and values go through a graph; another value of one runs compiled."""
     model = Several()

@@ -21,6 +21,7 @@ from compile_inspector.engine.counters import compilation_counter
 from compile_inspector.engine.cudagraph import Capture, PieceOf, collecting, next_id
 from compile_inspector.engine.dispatch import Dispatch, SizeGraph, flattened
 from compile_inspector.engine.kept_state import KeptState, attributes
+from compile_inspector.engine.sharing import groups
 from compile_inspector.engine.side_effects import Attributes, Objects
 from compile_inspector.engine.static_graph import StaleAddress, factory_for
 from compile_inspector.engine.watched import reached, tensors_of, watch
@@ -274,6 +275,9 @@ class Run:
         )
         behaviour.spec = spec
         behaviour.given = tuple(_given(one, leaves, watched.tensors) for one in leaves_out)
+        behaviour.together = groups(
+            [one if given is None else None for one, given in zip(leaves_out, behaviour.given, strict=True)]
+        )
         state = KeptState(self.module, dict(zip(watched.names, watched.tensors, strict=True)))
         entry.run(self.module, *args, **kwargs)
         written = state.changed()

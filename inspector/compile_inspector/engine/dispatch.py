@@ -30,7 +30,7 @@ from compile_inspector.engine.context import (
 )
 from compile_inspector.engine.cudagraph import Capture, CUDAGraphWrapper, PieceOf, next_id
 from compile_inspector.engine.kept_state import same_values
-from compile_inspector.engine.sharing import Memory, overlap
+from compile_inspector.engine.sharing import Memory, copied_together, overlap
 from compile_inspector.engine.static_graph import StaleAddress, StaticGraph, fill
 from compile_inspector.engine.watched import Watched
 from compile_inspector.torch_seams import cuda_graphs, direct
@@ -120,6 +120,7 @@ class Behaviour:
         written: Leaves that the code writes into: what it wrote goes back into the caller's tensor.
         spec: How the outputs are put together.
         given: By output: the leaf of the call that it is; -1 for a tensor of the module; None for an output of its own.
+        together: Outputs of its own that share memory with one another, by group; their copies do so too.
         rules: By output: how it follows the batch; None where that is not known.
         padding: Why no batch may be padded; None where they may.
         state: The tensors of the module that it writes into.
@@ -128,6 +129,7 @@ class Behaviour:
     written: tuple[int, ...] = ()
     spec: Any = None
     given: tuple[int | None, ...] = ()
+    together: tuple[tuple[int, ...], ...] = ()
     rules: tuple[Rule, ...] | None = None
     padding: str | None = None
     state: tuple[torch.Tensor, ...] = ()
@@ -309,12 +311,13 @@ class Dispatch:
     def _cut(self, outputs: Sequence[Any], captured: int, size: int) -> tuple[Any, ...]:
         if captured == size or self.behaviour.rules is None:
             return tuple(outputs)
-        return tuple(
-            one
+        cut = {
+            id(one): one
             if rule is None or not isinstance(one, torch.Tensor)
             else one.narrow(rule[0], 0, rule[1] * size)
             for one, rule in zip(outputs, self.behaviour.rules, strict=True)
-        )
+        }
+        return tuple(cut[id(one)] for one in outputs)
 
     def _misfit(self, fit: Fit, leaves: Sequence[Any], instance: Any) -> str | None:
         """Why a call cannot run from the graph of its size; None where it can."""
@@ -409,13 +412,18 @@ class Dispatch:
 
     def _given_back(self, results: Sequence[Any], leaves: Sequence[Any]) -> Any:
         """The results as the caller gets them: its own tensors for what is an argument, copies of what the next replay would overwrite."""
+        together: dict[int, torch.Tensor] = {}
+        for group in self.behaviour.together if self._copy_outputs else ():
+            together.update(zip(group, copied_together([results[index] for index in group]), strict=True))
         own = [
             leaves[given]
             if given is not None and given >= 0
+            else together[index]
+            if index in together
             else one.clone()
             if given is None and self._copy_outputs and isinstance(one, torch.Tensor)
             else one
-            for one, given in zip(results, self.behaviour.given, strict=True)
+            for index, (one, given) in enumerate(zip(results, self.behaviour.given, strict=True))
         ]
         return own[0] if self.behaviour.spec is _SINGLE else pytree.tree_unflatten(own, self.behaviour.spec)
 

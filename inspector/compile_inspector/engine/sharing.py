@@ -1,10 +1,11 @@
-"""Which tensors share memory: a graph reads copies of its arguments, and a write into one of those reaches no other."""
+"""Which tensors share memory: a graph reads copies of its arguments, and a write into one of those reaches no other; and copies that share it."""
 
 from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 
@@ -34,6 +35,43 @@ class Memory:
         if begin == end or not index or self._ends[index - 1] <= begin:
             return False
         return any(overlap(tensor, one) for one in self._tensors[:index])
+
+
+def groups(tensors: Sequence[Any]) -> tuple[tuple[int, ...], ...]:
+    """The indices of those that share memory with others among them, group by group."""
+    found: list[list[int]] = []
+    for index, one in enumerate(tensors):
+        if not isinstance(one, torch.Tensor) or one.layout is not torch.strided:
+            continue
+        near = [group for group in found if any(overlap(one, tensors[other]) for other in group)]
+        found = [group for group in found if group not in near]
+        found.append([*itertools.chain(*near), index])
+    return tuple(tuple(group) for group in found if len(group) > 1)
+
+
+def copied_together(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Copies that share memory as the tensors of one group do; what is one object is one copy."""
+    first = tensors[0]
+    if all(one is first for one in tensors):
+        return [first.clone()] * len(tensors)
+    kinds = {(one.dtype, one.untyped_storage().data_ptr(), one.is_conj(), one.is_neg()) for one in tensors}
+    if len(kinds) > 1 or first.is_conj() or first.is_neg():
+        return [one.clone() for one in tensors]
+    begin = min(one.storage_offset() for one in tensors)
+    end = max(_last(one) for one in tensors) + 1
+    memory = first.as_strided((end - begin,), (1,), begin).clone()
+    made = {
+        id(one): memory.as_strided(one.shape, one.stride(), one.storage_offset() - begin) for one in tensors
+    }
+    return [made[id(one)] for one in tensors]
+
+
+def _last(tensor: torch.Tensor) -> int:
+    """Where its last element lies in its storage; before the first of one that has none."""
+    if not tensor.numel():
+        return int(tensor.storage_offset()) - 1
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    return int(tensor.storage_offset()) + sum((size - 1) * step for size, step in steps)
 
 
 def _span(tensor: torch.Tensor) -> tuple[int, int]:

@@ -8,6 +8,7 @@ wrong on a CPU just as it would on a GPU.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -160,7 +161,7 @@ class FakeStaticGraph:
         """See `StaticGraph`."""
         begin = time.perf_counter_ns()
         leaves, spec = pytree.tree_flatten(run())
-        self._outputs = [self._static(leaf, inputs) for leaf in leaves]
+        self._outputs = self._static(leaves, inputs)
         self._run = run
         self._addresses = _addresses(inputs)
         self.capture_ns = time.perf_counter_ns() - begin
@@ -189,13 +190,23 @@ class FakeStaticGraph:
             _poison(buffer)
         self._run, self._outputs, self._owned = None, [], []
 
-    def _static(self, leaf: Any, inputs: Sequence[torch.Tensor]) -> Any:
-        """A buffer of the graph for an output; an output that lies in an input's memory stays there, as it does in a CUDA graph."""
-        if not isinstance(leaf, torch.Tensor):
-            return leaf
-        if any(_storage(leaf) == _storage(one) for one in inputs):
-            return leaf
-        return self.own(leaf)
+    def _static(self, leaves: Sequence[Any], inputs: Sequence[torch.Tensor]) -> list[Any]:
+        """Buffers of the graph for the outputs; what lies in an input's memory stays there, and what shares memory goes on doing so."""
+        given = {_storage(one) for one in inputs}
+        own = {id(one): one for one in leaves if isinstance(one, torch.Tensor) and _storage(one) not in given}
+        shares = Counter(map(_storage, own.values()))
+        copies: dict[int, torch.UntypedStorage] = {}
+        made: dict[int, torch.Tensor] = {}
+        for key, one in own.items():
+            if shares[_storage(one)] == 1:
+                made[key] = self.own(one)
+                continue
+            storage = copies.setdefault(_storage(one), one.untyped_storage().clone())
+            with torch.inference_mode(mode=False):
+                empty = torch.empty(0, dtype=one.dtype, device=one.device)
+                made[key] = empty.set_(storage, one.storage_offset(), one.shape, one.stride())  # pyright: ignore[reportArgumentType]
+            self._owned.append(made[key])
+        return [made.get(id(one), one) for one in leaves]
 
 
 Factory = Callable[..., StaticGraph]
