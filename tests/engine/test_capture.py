@@ -578,6 +578,23 @@ def test_a_call_that_failed_is_no_example() -> None:
     assert one.capture([2]).captured == (2,)
 
 
+def test_calls_that_are_compiled_no_more_are_counted() -> None:
+    """At torch's limit of recompiles a call that nothing compiled admits runs as it is: it is counted, with that as the reason."""
+    model = Model()
+    with torch._dynamo.config.patch(recompile_limit=1), ci.record() as recording:
+        applied(model).capture([4])
+        for _ in range(3):
+            x = torch.randn(4, WIDTH).double()
+            with pytest.raises(RuntimeError, match="dtype"):
+                model(x)
+        right(model, torch.randn(4, WIDTH))
+    told = [row for row in recording.session.captures if row.event == "bypassed"]
+    assert [(row.call_count, "compiles this module no more" in (row.reason or "")) for row in told] == [
+        (2, True)
+    ]
+    assert replays(model) == {4: 1}
+
+
 def test_sizes_given_twice_or_above_the_range() -> None:
     """A repeated size is captured once; one above max_num_batched_tokens is left out and told."""
     model = Model()

@@ -7,7 +7,7 @@ from typing import Any
 
 from compile_inspector.engine import narration
 from compile_inspector.engine.arguments import CallShape
-from compile_inspector.engine.cudagraph import Capture, PieceOf
+from compile_inspector.engine.cudagraph import Capture, PieceOf, next_id
 from compile_inspector.engine.dispatch import Behaviour, Dispatch
 from compile_inspector.torch_seams import direct, trace
 
@@ -24,8 +24,9 @@ class Captured:
         self.shape, self.copy_outputs = shape, copy_outputs
         self.dispatches: dict[int, Dispatch] = {}
         self.skipped: list[Capture] = []
+        self._uncompiled: Capture | None = None
         narration.register(self)
-        self._last = weakref.finalize(self, _tell_counts, self.dispatches)
+        self._last = weakref.finalize(self, _tell_counts, self.dispatches, self.skipped)
         self._last.atexit = False
 
     def through(self, entry: direct.Entry) -> Dispatch:
@@ -44,6 +45,18 @@ class Captured:
         found = self.dispatches.get(id(entry.guards))
         return found is not None and bool(found.full or found.pieces)
 
+    def ran_uncompiled(self) -> None:
+        """Counts a call that nothing compiled admits, and for which nothing is compiled any more."""
+        if self._uncompiled is None:
+            program = self._program()
+            piece = PieceOf(None, None, "" if program is None else program.prefix)
+            reason = "no compiled code admits the call, and torch compiles this module no more (recompile_limit): it ran as it is"
+            self._uncompiled = Capture(next_id(), piece, None, "FULL", event="bypassed", reason=reason)
+            self.skipped.append(self._uncompiled)
+        self._uncompiled.call_count += 1
+        if self._uncompiled.call_count == 1:
+            narration.capture(self._uncompiled.to_dict())
+
     def release(self) -> None:
         """Frees every graph; how often each was replayed is told before."""
         self._last()
@@ -61,12 +74,13 @@ class Captured:
         return [("captures", one.to_dict(), one.piece.compile_id) for one in self.captures()]
 
 
-def _tell_counts(dispatches: dict[int, Dispatch]) -> None:
+def _tell_counts(dispatches: dict[int, Dispatch], others: list[Capture]) -> None:
     """Tells what was counted, for the last time: nobody asks for it once the program is gone."""
     if trace.heard():
         rows = [
             capture for one in dispatches.values() for capture in (*one.captures(), *one.captured_pieces())
         ]
+        rows += others
         counted = [
             one for one in rows if one.replay_count or one.call_count or one.piece.partition is not None
         ]

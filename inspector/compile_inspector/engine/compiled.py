@@ -273,6 +273,8 @@ class Program:
             reason = "dynamic_shapes_config.evaluate_guards" if sizes else 'dropped_guards="raise"'
             msg = f"{self._name}: {failure}. {reason} asks for an error here; without it another compile is made for such calls."
             raise GuardViolation(msg)
+        if self._exhausted and self.captured is not None:
+            self.captured.ran_uncompiled()
         return self.wrapper.original if self._exhausted else None
 
     def _count(self, failure: dropped_guards.Failure, entry: direct.Entry, action: str) -> None:
