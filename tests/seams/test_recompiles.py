@@ -162,6 +162,43 @@ def test_a_range_says_which_end_was_left() -> None:
     assert found == [("L['x'].size()[0]", ">= 4", "2")]
 
 
+def windowed(x, window=8):
+    y = x + 1
+    if y.shape[0] >= window:
+        return y.sum()
+    return y[-window + 2 :]
+
+
+def pinned_by_window(x, window=8):
+    y = x + 1
+    if y.shape[0] >= window:
+        return y.sum()
+    return y[-window + 1 :]
+
+
+def test_each_end_of_a_range_has_its_own_line() -> None:
+    """Of a range whose bounds two lines set, the line is that of the bound which a call goes past, in the finding too."""
+    session = recorded(windowed, *((torch.ones(size),) for size in (3, 4, 6, 9, 5)))
+    left = [one.nearest.failing[0] for one in session.recompiles[1:]]
+    assert [(one.expected, one.actual) for one in left] == [("<= 5", "6"), ("<= 7", "9")]
+    assert [one.location.code for one in left] == ["return y[-window + 2 :]", "if y.shape[0] >= window:"]
+    causes = {one.cause.code for one in session.findings if one.kind == "recompile"}
+    assert causes == {"return y[-window + 2 :]", "if y.shape[0] >= window:"}
+
+
+def test_a_size_between_two_bounds_is_not_said_to_be_needed_as_a_number() -> None:
+    """Where comparisons leave one value, each range compiles once, as the fix says: a call within one of them compiles nothing."""
+    sizes = (3, 4, 7, 9, 5, 12, 20)
+    session = recorded(pinned_by_window, *((torch.ones(size),) for size in sizes))
+    (found,) = (one for one in session.findings if one.kind == "specialization")
+    assert "for each range of L['x'].size()[0] (twice)" in found.title
+    assert "each range is compiled once" in found.fix.note
+    assert [one.bound is None for one in session.specializations] == [False]
+    assert len(session.compiles) == 4
+    within = recorded(pinned_by_window, *((torch.ones(size),) for size in (9, 10, 12, 20)))
+    assert [one.kind for one in within.findings] == ["static-first"]
+
+
 def test_guards_behind_a_length_or_a_type_are_not_judged() -> None:
     """A list that grew and an argument of another type hide the guards on what is inside, with the reason."""
     entry = last_entry(

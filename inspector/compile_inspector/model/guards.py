@@ -32,6 +32,7 @@ class Guard(msgspec.Struct, frozen=True, gc=False):
         root: Source of the outermost module it lies under, where the guard tree shows that there is one.
         category: What sort of thing it is about, of a guard that the compile decorator dropped: size, none, value, attribute, train/eval,
             dtype or global state; None for any other.
+        upper_location: Of a range of sizes, the user's line that set the upper bound, where that is known; ``location`` set the lower one.
         checked_by: ``decorator`` for a dropped guard that the compile decorator checks before each call by itself; None for any other.
     """
 
@@ -47,6 +48,7 @@ class Guard(msgspec.Struct, frozen=True, gc=False):
     root: str | None = None
     category: str | None = None
     checked_by: str | None = None
+    upper_location: Location | None = None
 
     @property
     def module_path(self) -> str | None:

@@ -41,6 +41,8 @@ class Specialization(msgspec.Struct, frozen=True):
         reason: torch's words.
         location: The user's line that pinned it.
         stack: That line's frames, outermost first.
+        bound: The comparison that left this value only, after others before it: ``-s77 <= -7``; None where an equality pinned it, or
+            that is not known.
     """
 
     compile_id: str
@@ -50,6 +52,7 @@ class Specialization(msgspec.Struct, frozen=True):
     reason: str
     location: Location | None
     stack: Stack = ()
+    bound: str | None = None
 
 
 class Dim(msgspec.Struct, frozen=True):

@@ -205,6 +205,10 @@ class GuardStacks:
         index = self._index(leaf, leaf.place, source)
         return self.of_index(index) if index is not None else self._of_place(leaf.place)
 
+    def of_upper(self, leaf: Leaf) -> Location | None:
+        """The user's line that set the upper bound of a range; None where torch printed none for it."""
+        return None if leaf.upper is None else self._of_place(leaf.upper)[0]
+
     def _index(self, leaf: Leaf, place: Place, source: str | None) -> int | None:
         """The stack that ends in the printed line: of a guard on the source, on what holds it, or the only one that there is."""
         for name in (source, leaf.parent):

@@ -16,6 +16,7 @@ _PLACE = re.compile(
     re.DOTALL,
 )
 _HINT = " (HINT: "
+_AND = " and "
 _COMMENT_LIMIT = 4000
 _TRIES = 50
 _NOTE = re.compile(r"^ \((.*?)\)(?:$| and )", re.DOTALL)
@@ -47,6 +48,7 @@ class Leaf(msgspec.Struct, frozen=True, gc=False):
         type_name: The type that torch printed with a check by id, None where it printed none.
         place: None where torch printed none.
         hint: torch's remark on it, None where there is none.
+        upper: Of a range, the line that set its upper bound, where torch printed one for each bound.
     """
 
     kind: str
@@ -56,11 +58,13 @@ class Leaf(msgspec.Struct, frozen=True, gc=False):
     type_name: str | None
     place: Place | None
     hint: str | None
+    upper: Place | None = None
 
 
 class _Comment(msgspec.Struct, frozen=True, gc=False):
     place: Place | None
     hint: str | None
+    second: Place | None = None
 
 
 class GuardTreeText(msgspec.Struct, frozen=True):
@@ -162,6 +166,7 @@ class _Reader:
             type_name=type_name,
             place=comment.place,
             hint=comment.hint,
+            upper=comment.second,
         )
         self.leaves.append(leaf)
 
@@ -210,7 +215,7 @@ def _closed(check: str) -> bool:
 
 
 def _comment(text: str) -> _Comment:
-    """The first place that a comment names, and torch's remark beside it."""
+    """The first place that a comment names, torch's remark beside it, and the second place."""
     text, hint = _without_hint(text)
     if hint is not None and hint.startswith("type "):
         hint = None
@@ -221,6 +226,13 @@ def _comment(text: str) -> _Comment:
         )
     note = _NOTE.match(match["rest"])
     remark = None if note is None or _FRAMEWORK.fullmatch(note[1]) else note[1]
+    rest = match["rest"][0 if note is None else note.end(1) + 1 :]
+    second = _PLACE.fullmatch(rest[len(_AND) :]) if rest.startswith(_AND) else None
+    return _Comment(
+        place=_place_of(match), hint=hint or remark, second=None if second is None else _place_of(second)
+    )
+
+
+def _place_of(match: re.Match[str]) -> Place:
     code = (match["code"] or "").strip() or None
-    place = Place(file=match["file"], line=int(match["line"]), function=match["function"], code=code)
-    return _Comment(place=place, hint=hint or remark)
+    return Place(file=match["file"], line=int(match["line"]), function=match["function"], code=code)

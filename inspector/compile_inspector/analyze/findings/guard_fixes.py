@@ -15,6 +15,8 @@ from compile_inspector.model.recompiles import FailingGuard
 
 NO_SETTING = "no setting helps: "
 """How a note begins where there is no code to paste."""
+INSTALLED = re.compile(r"/(?:site|dist)-packages/")
+EACH_RANGE = "each range is compiled once and no more come; where that is too often, keep {name} within one of them, by padding for instance"
 _INT = re.compile(r"-?\d+$")
 _RANK = re.compile(r"\d+ dimensions?$")
 _TEXT = re.compile(r"(['\"]).*\1$", re.DOTALL)
@@ -118,6 +120,12 @@ def _of_shape(guard: FailingGuard, site: Site) -> Fix | None:
         return None
     if guard.location is None or guard.location.code is None:
         return Fix(None, f"no setting helps: the compiled code holds only where {cut(guard.expr)}")
+    if INSTALLED.search(guard.location.file):
+        return Fix(
+            None,
+            f"no setting helps: {line(guard.location)} is a library's, and splits the sizes; the compiled code holds only where {cut(guard.expr)}; "
+            f"{EACH_RANGE.format(name=site.words(guard.source))}",
+        )
     return Fix(
         None,
         f"no setting helps: rewrite {line(guard.location)} so that it does not depend on {guard.source}, or decide it before {site}; "

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 
 from compile_inspector.analyze.findings.changes import Change
+from compile_inspector.analyze.findings.guard_fixes import INSTALLED
 from compile_inspector.analyze.findings.names import cut, line, listed
 from compile_inspector.analyze.findings.observed import Observed
 from compile_inspector.analyze.findings.sites import Site
@@ -15,7 +15,6 @@ from compile_inspector.model.recompiles import FailingGuard
 
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 _EVIDENCE = 8
-_INSTALLED = re.compile(r"/(?:site|dist)-packages/")
 CHEAP_NS = 1_000_000_000
 """Compile time under which a recompile that cannot come back is only a note, nanoseconds."""
 
@@ -37,7 +36,7 @@ class Group:
     def callers_line(self) -> Location | None:
         """The line that decided; where that is installed code, the user's call: which sizes come is the caller's doing."""
         place, row = self.first.cause, self.first.recompile
-        return place if place is None or not _INSTALLED.search(place.file) else row.trigger or place
+        return place if place is None or not INSTALLED.search(place.file) else row.trigger or place
 
     @property
     def compile_ids(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from compile_inspector.analyze.findings.changes import Change
+from compile_inspector.analyze.findings.guard_fixes import EACH_RANGE, INSTALLED
 from compile_inspector.analyze.findings.merging import Group, grouped, recompile_severity
 from compile_inspector.analyze.findings.names import at, cut, line, listed, often, statement
 from compile_inspector.analyze.findings.observed import Observed
@@ -58,20 +59,45 @@ def _place(location: Location | None) -> tuple[str, int] | None:
 
 def _recompiled(observed: Observed, group: Group) -> Finding:
     cost = group.cost_ns
+    first = group.first
+    compile_id, named = first.recompile.compile_id, group.named
+    ids = (compile_id,) if first.entry is None else (first.entry.entry_id, compile_id)
+    split = _in_ranges(observed, ids, group.subjects)
     return Finding(
         kind="specialization",
         severity=recompile_severity(cost, comes_back=True),
-        title=f"{group.function} is compiled again for each {group.named} ({often(len(group.changes))}): "
-        f"a line needs its value as a number{at(group.first.cause)}",
+        title=f"{group.function} is compiled again for each range of {named} ({often(len(group.changes))}): "
+        f"lines compare it with numbers{at(first.cause, ', the last at ')}"
+        if split
+        else f"{group.function} is compiled again for each {named} ({often(len(group.changes))}): "
+        f"a line needs its value as a number{at(first.cause)}",
         subjects=group.subjects,
         cause=group.first.cause,
         evidence=(*_pins(observed, group), *group.evidence()),
-        fix=_fix(
-            observed, group.first.recompile.compile_id, group.subjects, group.first.cause, group.first_site
-        ),
+        fix=_of_ranges(first.cause, named)
+        if split
+        else _fix(observed, compile_id, group.subjects, first.cause, group.first_site),
         count=len(group.changes),
         compile_ids=group.compile_ids,
         cost_ns=cost,
+    )
+
+
+def _in_ranges(observed: Observed, compile_ids: Iterable[str], subjects: Iterable[str]) -> bool:
+    """Whether comparisons alone pinned sizes: two of them left one value between them, and other values have code of their own."""
+    ids = tuple(compile_ids)
+    pins = [observed.pins.get((one, subject)) for subject in subjects for one in ids]
+    known = [pin for pin in pins if pin is not None]
+    return bool(known) and all(pin.bound is not None for pin in known)
+
+
+def _of_ranges(cause: Location | None, named: str) -> Fix:
+    """What to do where comparisons split the sizes."""
+    whose = "" if cause is None or not INSTALLED.search(cause.file) else ", which is a library's,"
+    return Fix(
+        None,
+        f"no setting helps: {line(cause)}{whose} and what compared the size before leave one value between two bounds; "
+        f"{EACH_RANGE.format(name=named)}",
     )
 
 
@@ -99,7 +125,9 @@ def _pinned(observed: Observed, pin: Specialization) -> Finding:
         subjects=pin.sources,
         cause=pin.location,
         evidence=(_pin_words(pin),),
-        fix=_fix(observed, pin.compile_id, pin.sources, pin.location, observed.site(pin.compile_id)),
+        fix=_of_ranges(pin.location, listed(pin.sources))
+        if pin.bound is not None
+        else _fix(observed, pin.compile_id, pin.sources, pin.location, observed.site(pin.compile_id)),
         compile_ids=(pin.compile_id,),
     )
 

@@ -184,6 +184,7 @@ def _of_tree(
             dropped=None if dropped is None else False,
             hint=leaf.hint,
             root=_root_of(source, roots),
+            upper_location=stacks.of_upper(leaf),
         )
     for name, kind, expr, index in dropped or ():
         leaf = read_leaf(kind, expr, source=name or None)

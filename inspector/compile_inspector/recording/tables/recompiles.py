@@ -22,6 +22,8 @@ _SIDE = re.compile(r"\.(?:size|stride)\(\)\[\d+\]$")
 _ARITHMETIC = re.compile(r"\)\[\d+\].*(?:[<>=]|!=)|(?:[<>=]|!=).*\)\[\d+\]")
 _BRACKETS = re.compile(r"\s|\((?!\))|(?<!\()\)")
 _FILE = re.compile(r"# File: (.+?):(\d+) in (.*?), code: (.*)")
+_RANGE = re.compile(r"(-?\d+) <= (.+) <= (-?\d+)$")
+_INT = re.compile(r"-?\d+$")
 UNNAMED = " object of the compile"
 """How the fact ends its words for an object that it knows only by its id."""
 _NOT_EVALUATED = "only torch's first reason is known: its guards were not evaluated"
@@ -131,15 +133,26 @@ def _entry(
 
 
 def _failing(entry_id: str, reason: Reason, causes: _Causes) -> FailingGuard:
+    bound = _bound(reason)
+    above = causes.of_upper(entry_id, reason) if bound is not None and bound.startswith("<") else None
     return FailingGuard(
         source=reason.source,
         kind=reason.kind,
         expr=reason.expr,
-        expected=reason.expected,
+        expected=reason.expected or bound,
         actual=reason.actual,
-        location=causes.of(entry_id, reason),
+        location=above or causes.of(entry_id, reason),
         others=reason.others,
     )
+
+
+def _bound(reason: Reason) -> str | None:
+    """The side of a range on which a value falls out of it: ``<= 5``; None of any other check."""
+    found = _RANGE.match(reason.expr)
+    if found is None or found[2] != reason.source or not _INT.match(reason.actual or ""):
+        return None
+    value = int(reason.actual or "")
+    return f">= {found[1]}" if value < int(found[1]) else f"<= {found[3]}" if value > int(found[3]) else None
 
 
 def _evaluated(trace: Trace, one: CompileTrace, entry: _Entry) -> Iterator[Reason]:
@@ -192,6 +205,12 @@ class _Causes:
             if found is not None:
                 return found
         return self._around(entry_id, base) or self._first_line(entry_id)
+
+    def of_upper(self, entry_id: str, failing: Reason) -> Location | None:
+        """The line that set the upper bound of a range; None where torch names one line for both bounds."""
+        expr = plain(failing.expr)
+        uppers = (guard.upper_location for guard in self._of_entry(entry_id) if plain(guard.expr) == expr)
+        return next((place for place in uppers if place is not None), None)
 
     def named(self, entry_id: str, failing: Reason) -> Reason:
         """A guard on an object's identity with the name that the object had when it was compiled, where its entry's guards have it."""

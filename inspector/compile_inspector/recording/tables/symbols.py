@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from compile_inspector.model.symbols import Specialization, Symbol
 from compile_inspector.recording.fold import Trace
 from compile_inspector.recording.stacks import Places
 from compile_inspector.recording.tables.sizes import Sizes, sizes_by_compile
+
+_BOUND = re.compile(r"(?!.*(?:Eq|Ne)\()[^&|<>]*[<>]=?[^&|<>]*$", re.DOTALL)
+"""A comparison of order alone, as torch writes it."""
 
 
 def symbols(trace: Trace, places: Places) -> tuple[Symbol, ...]:
@@ -53,6 +58,7 @@ def _specializations(compile_id: str, sizes: Sizes) -> list[Specialization]:
             reason=pin.reason,
             location=pin.location,
             stack=pin.stack,
+            bound=pin.because if pin.because and _BOUND.search(pin.because) else None,
         )
         for pin in sizes.pinned
     ]
