@@ -130,6 +130,19 @@ def test_code_that_decorators_share_keeps_its_own_name() -> None:
     assert all(title.startswith("wrapper was compiled again") for title in titles)
 
 
+def test_each_argument_without_a_name_has_its_own_in_a_fix() -> None:
+    """Where no line can be rewritten, two arguments that only a decorator's ``*args`` holds get two names, each told."""
+    run = torch.compile(passed_on(lambda a, b: a.sum() + b.sum()), backend="eager")
+
+    def grow() -> None:
+        for size in (3, 4): run(torch.ones(size), torch.ones(size + 7))  # fmt: skip  # noqa: E701
+
+    (finding,) = recorded(grow).findings
+    marks = "torch._dynamo.mark_dynamic(x, 0)\ntorch._dynamo.mark_dynamic(x1, 0)"
+    assert finding.fix.code == marks
+    assert "x is the first argument of run and x1 is the second argument of run" in finding.fix.note
+
+
 def test_a_wrapped_methods_argument_is_counted_as_the_user_does() -> None:
     """Of a module whose method a decorator wraps, a finding names the user's argument and lines that can be pasted."""
     module = torch.compile(Wrapped(), backend="eager")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from compile_inspector.analyze.findings.names import cut, python_name, statement
+from compile_inspector.analyze.findings.names import cut, listed, python_name, statement
 from compile_inspector.model.compiles import Call
 from compile_inspector.model.locations import Location
 
@@ -174,9 +174,11 @@ class Site:
             lines: Makes the lines, given a name for each source.
         """
         given = tuple(dict.fromkeys(sources))
-        names = {source: self._stand_in(source) or self.name(source) or source for source in given}
-        of_torch = next((self.words(source) for source in given if self._stand_in(source)), None)
-        where = self.before if of_torch is None else f"{self.before}, where x is {of_torch}"
+        unnamed = [source for source in given if self._needs_name(source)]
+        stand_ins = {source: f"x{number or ''}" for number, source in enumerate(unnamed)}
+        names = {source: stand_ins.get(source) or self.name(source) or source for source in given}
+        told = listed(f"{name} is {self.words(source)}" for source, name in stand_ins.items())
+        where = f"{self.before}, where {told}" if told else self.before
         bound = dict[tuple[int, int], tuple[_Passed, str]]()
         for source in given:
             passed = self._passed(source)
@@ -225,11 +227,11 @@ class Site:
             return Pasted("\n".join(lines), self.before)
         return Pasted("\n".join([*lines, self._rewritten(edits)]), self.instead)
 
-    def _stand_in(self, source: str) -> str | None:
-        """``x`` for an argument that only torch's wrapper has a name for."""
+    def _needs_name(self, source: str) -> bool:
+        """Whether it is an argument that only torch's wrapper has a name for."""
         passed = self._passed(source)
         named = passed is not None and _CHAIN.match(passed.text) is not None
-        return "x" if not named and self.words(source) != source else None
+        return not named and self.words(source) != source
 
     @cached_property
     def _tree(self) -> ast.Call | None:
