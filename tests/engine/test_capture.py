@@ -449,6 +449,36 @@ def test_what_is_written_is_read_again_by_who_shares_its_memory(
         assert "shares its memory with" in reason
 
 
+class Taking(torch.nn.Module):
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x - 2 * y
+
+
+@pytest.mark.parametrize(
+    "pick",
+    [
+        lambda x, y: (y, x),
+        lambda x, y: (x.t(), y),
+        lambda x, y: (torch.ones(WIDTH, WIDTH), x),
+        lambda x, y: (y[:2], x[1:3]),
+    ],
+)
+def test_a_graphs_own_inputs_may_be_passed_in_another_place(pick: Any) -> None:
+    """One for the other, turned, or in part: none is written over before it was read."""
+    model = Taking()
+    config = ci.InspectorConfig({"backend": "eager", "dropped_guards": "ignore"})
+    one = ci.apply(model, dynamic_arg_dims={"x": 0, "y": 0}, vllm_config=config)
+    model(torch.randn(WIDTH, WIDTH), torch.randn(WIDTH, WIDTH))
+    one.capture([2, WIDTH])
+    (x, y), _ = one.inputs(WIDTH)
+    x.copy_(torch.randn(WIDTH, WIDTH))
+    y.copy_(torch.randn(WIDTH, WIDTH))
+    inputs = pick(x, y)
+    expected = Taking().forward(*inputs)
+    torch.testing.assert_close(model(*inputs), expected)
+    assert sum(replays(model).values()) == 1
+
+
 class Layered(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -103,6 +103,7 @@ class Fit:
         kinds: The same, with the shape, the dtype and the device that the call's tensor must have.
         values: By leaf: the value that the call must have.
         results: The parts of the whole model's outputs that are given back; None where pieces give their own.
+        storages: Where the memory of its buffers begins: what a call passes of it is copied before any buffer is filled.
     """
 
     graph: SizeGraph
@@ -110,6 +111,7 @@ class Fit:
     kinds: tuple[tuple[int, torch.Tensor, torch.Size, torch.dtype, torch.device], ...]
     values: tuple[tuple[int, Any], ...]
     results: tuple[Any, ...] | None
+    storages: frozenset[int]
 
 
 @dataclass
@@ -306,7 +308,8 @@ class Dispatch:
         )
         results = None if graph.graph is None else self._cut(graph.outputs, graph.size, size)
         kinds = tuple((index, one, one.shape, one.dtype, one.device) for index, one in targets)
-        return Fit(graph, targets, kinds, values, results)
+        storages = frozenset(one.untyped_storage().data_ptr() for one in graph.tensors if one.numel())
+        return Fit(graph, targets, kinds, values, results, storages)
 
     def _cut(self, outputs: Sequence[Any], captured: int, size: int) -> tuple[Any, ...]:
         if captured == size or self.behaviour.rules is None:
@@ -375,9 +378,15 @@ class Dispatch:
 
     def _replay(self, fit: Fit, leaves: Sequence[Any], instance: Any, context: ForwardContext | None) -> Any:
         graph = fit.graph
-        for index, target in fit.targets:
-            if leaves[index] is not graph.leaves[index]:
-                fill(target, leaves[index])
+        passed = [
+            (index, target) for index, target in fit.targets if leaves[index] is not graph.leaves[index]
+        ]
+        sources = [leaves[index] for index, _ in passed]
+        for place, one in enumerate(sources):
+            if one.untyped_storage().data_ptr() in fit.storages:
+                sources[place] = one.clone()
+        for (_, target), one in zip(passed, sources, strict=True):
+            fill(target, one)
         if graph.graph is not None:
             graph.graph.replay(graph.tensors if graph.graph.reads_inputs else ())
             results: Sequence[Any] = fit.results or ()
