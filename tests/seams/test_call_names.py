@@ -130,6 +130,34 @@ def test_code_that_decorators_share_keeps_its_own_name() -> None:
     assert all(title.startswith("wrapper was compiled again") for title in titles)
 
 
+def with_self(method):
+    @functools.wraps(method)
+    def wrapper(self, *args, **kwargs):
+        return method(self, *args, **kwargs)
+
+    return wrapper
+
+
+class Bound(torch.nn.Module):
+    @with_self
+    def forward(self, x):
+        return x * 2
+
+
+def test_a_decorator_that_takes_self_counts_the_arguments_behind_it() -> None:
+    """Behind ``self`` the first of ``*args`` is the user's first argument, in the sentence and in the fix."""
+    module = torch.compile(Bound(), backend="eager")
+
+    def grow() -> None:
+        for size in (3, 4): module(torch.ones(size))  # fmt: skip  # noqa: E701
+
+    (finding,) = recorded(grow).findings
+    assert finding.title.startswith("Bound.forward was compiled again")
+    assert "dimension 0 of the first argument of module" in finding.title
+    assert finding.fix.code == "torch._dynamo.mark_dynamic(x, 0)"
+    assert "where x is the first argument of module" in finding.fix.note
+
+
 def test_each_argument_without_a_name_has_its_own_in_a_fix() -> None:
     """Where no line can be rewritten, two arguments that only a decorator's ``*args`` holds get two names, each told."""
     run = torch.compile(passed_on(lambda a, b: a.sum() + b.sum()), backend="eager")

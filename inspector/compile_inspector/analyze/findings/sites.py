@@ -144,7 +144,9 @@ class Site:
         code = statement(self.location.code) if self.location is not None else ""
         if self.outer is not None and code and _ON_STACK.match(source):
             return f"what `{cut(code, 80)}` left for the code after it"
-        if self.call is None or found is None or f"*{found[1]}" not in self.call.parameters[:1]:
+        given = () if self.call is None else self.call.parameters
+        rest_at = 1 if given and given[0] in _RECEIVERS else 0
+        if self.call is None or found is None or given[rest_at : rest_at + 1] != (f"*{found[1]}",):
             return source
         index = _INDEX.match(source, found.end())
         if index is None or not (found[1] == "args" or self.call.bound):
