@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import logging
 import pkgutil
@@ -45,17 +44,20 @@ def _handlers() -> list[logging.Handler]:
     return [one for one in attached if type(one).__module__.startswith("compile_inspector")]
 
 
-def _free_programs() -> None:
-    """Collects the decorated modules that earlier tests left in cycles: a recording tells of each that is alive, and of its compile's id."""
+def _forget_programs() -> None:
+    """A recording tells of each decorated module that is alive, and of its compile's id: one of an earlier test is not this test's.
+
+    Cycles and kept exceptions hold some for a while.
+    """
     narration = sys.modules.get("compile_inspector.engine.narration")
-    if narration is not None and narration.live():
-        gc.collect()
+    for one in [] if narration is None else list(narration._live):
+        narration.forget(one)
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
     """After each test torch is as it was before: our handlers gone, each function we may wrap the same, compiled code forgotten."""
-    _free_programs()
+    _forget_programs()
     before = _functions()
     yield
     dynamo = sys.modules.get("torch._dynamo")
